@@ -1,0 +1,1 @@
+"""Data sets: one public file each; `workbench.registry.data` lists them."""

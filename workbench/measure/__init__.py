@@ -1,0 +1,1 @@
+"""Measures: one public file each; `workbench.registry.measures` lists them."""

@@ -1,0 +1,1 @@
+"""Networks: one public file for each family; `workbench.registry.models` lists them."""

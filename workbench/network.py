@@ -1,0 +1,133 @@
+"""What every part of the engine may know of a network: its layers, and the format that their weights are held to.
+
+A compressed network is a plain `nn.Module` whose weights already are what the file will hold: pruned weights are zero,
+quantized weights lie on their grid. The promise to keep them so is a `WeightFormat` beside the layer. Training honours
+it (`training.fit_`), surgery slices it (`techniques.channels`), the packed file relies on it (`export.packed`).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from workbench.errors import Refused
+from workbench.grid import Grid
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Modules whose `weight` [out, in, ...] the techniques compress."""
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """What the weights of a layer are held to: zero where `mask` is False, on `grid` where there is one."""
+
+    mask: Tensor | None = None
+    grid: Grid | None = None
+
+    def project(self, weight: Tensor) -> Tensor:
+        """Return the nearest weight of this format.
+
+        While training, the grid is fitted anew to the weight it is asked to hold: use `settle` for the final grid.
+        """
+        if self.mask is not None:
+            weight = weight * self.mask
+        if self.grid is not None:
+            grid = Grid.fit(weight, self.grid.spec)
+            weight = grid.decode(grid.encode(weight))
+        return weight if self.mask is None else weight * self.mask
+
+
+FREE = WeightFormat()
+"""The format of a weight that may take any value."""
+
+
+def layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that can be compressed, by name; layers that share one weight appear once, under the first."""
+    seen: set[int] = set()
+    found = {}
+    for name, module in model.named_modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(module, LAYERS) and isinstance(weight, nn.Parameter) and id(weight) not in seen:
+            seen.add(id(weight))
+            found[name] = module
+    return found
+
+
+def weight_format(layer: nn.Module) -> WeightFormat:
+    """Return what the layer's weight is held to."""
+    return layer.__dict__.get("_weight_format", FREE)
+
+
+def hold_(layer: nn.Module, **changes: Tensor | Grid | None) -> None:
+    """Change the format of a layer in place, and its weight to the nearest one of that format."""
+    form = replace(weight_format(layer), **changes)  # type: ignore[arg-type]
+    weight = layer.weight
+    with torch.no_grad():
+        value = weight.detach().float()
+        if form.mask is not None:
+            value = value * form.mask
+        if form.grid is not None:
+            value = form.grid.decode(form.grid.encode(value))
+            value = value if form.mask is None else value * form.mask
+        weight.copy_(value + 0.0)  # -0.0 would not survive a format that stores zeros as gaps
+    layer.__dict__["_weight_format"] = form
+
+
+def settle_(layer: nn.Module) -> None:
+    """Fit the grid of a layer to its present weight, in place: the last thing that training does."""
+    grid = weight_format(layer).grid
+    if grid is not None:
+        mask = weight_format(layer).mask
+        weight = layer.weight.detach()
+        hold_(layer, grid=Grid.fit(weight if mask is None else weight * mask, grid.spec))
+    else:
+        hold_(layer)
+
+
+def architecture(model: nn.Module) -> str:
+    """Return the name under which the model zoo can build this network again, before any surgery; "" if unknown."""
+    return str(model.__dict__.get("_architecture", ""))
+
+
+def name_architecture_(model: nn.Module, name: str) -> nn.Module:
+    """Write the name of its architecture on a network, in place."""
+    model.__dict__["_architecture"] = name
+    return model
+
+
+def clone(model: nn.Module) -> nn.Module:
+    """Return an independent copy; raises `Refused` where the network cannot be copied."""
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # any class of a user's network may fail here, in any way
+        raise Refused(
+            "this network cannot be copied, so it cannot be compressed without touching the original "
+            f"({type(error).__name__}: {error}); networks with the old torch.nn.utils.weight_norm need "
+            "torch.nn.utils.parametrizations.weight_norm, or remove_weight_norm first"
+        ) from error
+
+
+def check(model: nn.Module, example: Tensor, classes: int) -> None:
+    """Raise `Refused` unless the network can be copied, is finite, and maps the example to one score per class."""
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise Refused(f"{name} holds {int((~torch.isfinite(tensor)).sum())} values that are NaN or infinite")
+    duplicate = clone(model).eval()
+    try:
+        with torch.no_grad():
+            scores = duplicate(example)
+    except Exception as error:  # a user's network may fail in any way; the sentence carries what it said
+        shape = tuple(example.shape)
+        raise Refused(f"this network failed on an input of shape {shape}: {type(error).__name__}: {error}") from error
+    if not isinstance(scores, Tensor):
+        raise Refused(
+            f"the network must return one tensor of scores [N, {classes}], got a {type(scores).__name__}: "
+            "wrap it in a module that returns only the scores"
+        )
+    if scores.shape != (len(example), classes):
+        raise Refused(
+            f"the network must return scores [N, {classes}], one for each class of the data, got {list(scores.shape)}"
+        )

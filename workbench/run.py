@@ -1,0 +1,207 @@
+"""The one way in: `run(job)` streams rows that tighten. Panels, notebooks and the command line all call it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import platform
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+import workbench
+from workbench import registry
+from workbench.cards import ModelCard
+from workbench.compress import compress
+from workbench.context import Cache, Context, Progress, Report, fingerprint, ignore
+from workbench.errors import Refused
+from workbench.images import Preprocess, Splits, View
+from workbench.measuring import Reading, Subject
+from workbench.models._load import build, load
+from workbench.network import check, layers
+from workbench.result import DataRef, Job, ModelRef, Result, Status
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+_prepared = Cache(limit=4)
+_preparing = threading.Lock()
+_files = Cache(limit=16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Model and data of a job, loaded and checked: what jobs that differ only in their recipe share."""
+
+    model: nn.Module
+    card: ModelCard
+    classes: tuple[str, ...]
+    context: Context
+    test: View
+    about: dict[str, Any]
+    digests: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that can be compressed."""
+        return tuple(layers(self.model))
+
+
+def prepare(job: Job, *, report: Report = ignore, user_code: bool = True) -> Prepared:
+    """Load and check the model and the data of a job; the last few are kept. Raises `Refused`.
+
+    `user_code=False` refuses models whose code is a file of the user's: a dashboard must not run it.
+    """
+    if job.model.name.startswith("user:") and not user_code:
+        raise Refused(
+            f"{job.model.name} is code from a file, which a dashboard does not run: "
+            "use `workbench run` or name it in a notebook of your own"
+        )
+    key = repr(dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, steps=())))
+    with _preparing:  # two requests for the same model load it once
+        return _prepared.get(key, lambda: _prepare(job, report))
+
+
+def _prepare(job: Job, report: Report) -> Prepared:
+    report(Progress(0.0, f"reading {job.data.name}"))
+    splits = _open(job.data)
+    tested = splits if job.test_data is None else _open(job.test_data)
+    if len(tested.test) == 0:
+        raise Refused(f"the test split of {(job.test_data or job.data).name} is empty, expected at least one image")
+    report(Progress(0.5, f"loading {job.model.name}"))
+    model, card = load(job.model, job.data.name, len(splits.classes))
+    if len(tested.classes) != len(splits.classes):
+        raise Refused(
+            f"test data need the {len(splits.classes)} classes of {job.data.name}, got {len(tested.classes)}"
+        )
+    pixels = splits.calibration.pixels(torch.arange(1))
+    c, h, w = pixels.shape[1:]
+    preprocess = Preprocess(card.input_shape or (c, h, w), job.model.mean or card.mean, job.model.std or card.std)
+    model = model.to(_device(job.device)).eval()
+
+    def view(images: Any) -> View:
+        return View(images, preprocess, job.device)
+
+    context = Context(
+        original=model,
+        train=view(splits.train),
+        validation=view(splits.validation),
+        calibration=view(splits.calibration),
+        seed=job.seed,
+        device=job.device,
+        build=lambda name: build(name, len(splits.classes)).to(job.device),
+        load=lambda name: load(ModelRef(name=name), job.data.name, len(splits.classes))[0].to(job.device).eval(),
+    )
+    check(model, context.example, len(splits.classes))
+    return Prepared(
+        model=model,
+        card=card,
+        classes=splits.classes,
+        context=context,
+        test=view(tested.test),
+        about={"input": dataclasses.asdict(preprocess), "classes": list(splits.classes)},
+        digests=(fingerprint(model), splits.digest, tested.digest),
+    )
+
+
+def _open(ref: DataRef) -> Splits:
+    return registry.data.get(ref.name).open(ref)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        found = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise Refused(f"the device {name!r} cannot be used here (found: {found}): {error}") from None
+    return device
+
+
+def run(job: Job, *, report: Report = ignore, store: Store | None = None, user_code: bool = True) -> Iterator[Result]:
+    """Yield rows about a job until one is final; each row is at least as tight as the one before.
+
+    An expected failure is a final row whose message says what to do. `Cancelled`, raised by `report`, passes through.
+    A store answers at once for a job that it knows, and is given the final row of one that it does not know.
+    """
+    key = ""
+    try:
+        prepared = prepare(job, report=report, user_code=user_code)
+        key = job.key(*prepared.digests)
+        if store is not None and (known := store.get(key)) is not None:
+            yield known
+            return
+        yield from _measure(job, key, prepared, report, store)
+    except Refused as refusal:
+        yield Result(
+            job=job, key=key, status=Status.FAILED, message=str(refusal), final=True, environment=environment()
+        )
+
+
+def _measure(job: Job, key: str, prepared: Prepared, report: Report, store: Store | None) -> Iterator[Result]:
+    subject, notes = _subject(job, prepared, report)
+    _files.get(key, lambda: subject.packed.data)
+    streams = {measure.name: measure.read(subject) for measure in registry.measures}
+    readings: dict[str, Reading] = {}
+    while streams:
+        for name in list(streams):
+            reading = next(streams[name], None)
+            if reading is None:
+                del streams[name]
+            else:
+                readings[name] = reading
+        row = Result(
+            job=job,
+            key=key,
+            estimates={name: reading.estimate for name, reading in readings.items()},
+            final=not streams,
+            notes=(*notes, *(note for reading in readings.values() for note in reading.notes)),
+            details={name: reading.details for name, reading in readings.items() if reading.details},
+            environment=environment(),
+        )
+        if row.final and store is not None:
+            store.add(row, subject.packed.data)
+        yield row
+
+
+def _subject(job: Job, prepared: Prepared, report: Report) -> tuple[Subject, list[str]]:
+    notes: list[str] = []
+    ctx = dataclasses.replace(prepared.context, report=report, notes=notes)
+    model = compress(prepared.model, job.recipe, ctx)
+    return Subject(model=model, test=prepared.test, seed=job.seed, report=report, about=prepared.about), notes
+
+
+def compressed(job: Job, *, report: Report = ignore) -> nn.Module:
+    """Return the network that a job's recipe makes. Raises `Refused`."""
+    return _subject(job, prepare(job, report=report), report)[0].model
+
+
+def packed_file(job: Job, *, report: Report = ignore, user_code: bool = True) -> bytes:
+    """Return the packed file of a job: the bytes whose number the size of its rows is. Raises `Refused`."""
+    prepared = prepare(job, report=report, user_code=user_code)
+    return _files.get(job.key(*prepared.digests), lambda: _subject(job, prepared, report)[0].packed.data)
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """Return what the numbers may depend on besides the job."""
+    return {
+        "workbench": workbench.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    except OSError:
+        return platform.processor() or "unknown"

@@ -1,0 +1,1 @@
+"""Compression techniques: one public file each; `workbench.registry.techniques` lists them."""
