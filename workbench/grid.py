@@ -30,12 +30,13 @@ class GridSpec:
     @property
     def lowest(self) -> int:
         """The smallest code."""
-        return 0 if not self.symmetric and self.bits > 1 else -max(2 ** (self.bits - 1) - 1, 1)
+        return 0 if not self.symmetric and self.bits > 1 else -self.highest
 
     @property
     def highest(self) -> int:
         """The largest code."""
-        return 2**self.bits - 1 if not self.symmetric and self.bits > 1 else max(2 ** (self.bits - 1) - 1, 1)
+        symmetric = self.symmetric or self.bits == 1
+        return max((1 << (self.bits - 1)) - 1, 1) if symmetric else (1 << self.bits) - 1
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from workbench.errors import Refused
 from workbench.grid import Grid
 
-LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Layer: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 """Modules whose `weight` [out, in, ...] the techniques compress."""
 
 
@@ -44,13 +45,13 @@ FREE = WeightFormat()
 """The format of a weight that may take any value."""
 
 
-def layers(model: nn.Module) -> dict[str, nn.Module]:
+def layers(model: nn.Module) -> dict[str, Layer]:
     """Return the layers that can be compressed, by name; layers that share one weight appear once, under the first."""
     seen: set[int] = set()
-    found = {}
+    found: dict[str, Layer] = {}
     for name, module in model.named_modules():
         weight = getattr(module, "weight", None)
-        if isinstance(module, LAYERS) and isinstance(weight, nn.Parameter) and id(weight) not in seen:
+        if isinstance(module, Layer) and isinstance(weight, nn.Parameter) and id(weight) not in seen:
             seen.add(id(weight))
             found[name] = module
     return found
@@ -58,10 +59,11 @@ def layers(model: nn.Module) -> dict[str, nn.Module]:
 
 def weight_format(layer: nn.Module) -> WeightFormat:
     """Return what the layer's weight is held to."""
-    return layer.__dict__.get("_weight_format", FREE)
+    form: WeightFormat = layer.__dict__.get("_weight_format", FREE)
+    return form
 
 
-def hold_(layer: nn.Module, **changes: Tensor | Grid | None) -> None:
+def hold_(layer: Layer, **changes: Tensor | Grid | None) -> None:
     """Change the format of a layer in place, and its weight to the nearest one of that format."""
     form = replace(weight_format(layer), **changes)  # type: ignore[arg-type]
     weight = layer.weight
@@ -76,7 +78,7 @@ def hold_(layer: nn.Module, **changes: Tensor | Grid | None) -> None:
     layer.__dict__["_weight_format"] = form
 
 
-def settle_(layer: nn.Module) -> None:
+def settle_(layer: Layer) -> None:
     """Fit the grid of a layer to its present weight, in place: the last thing that training does."""
     grid = weight_format(layer).grid
     if grid is not None:

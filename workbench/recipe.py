@@ -218,7 +218,9 @@ class Step(ABC):
     def __str__(self) -> str:
         first, *rest = self.fields()
         changed = [first, *(item for item in rest if getattr(self, item.name) != item.default)]
-        return f"{self.title.lower()} ({', '.join(f'{i.name} {_show(i.spec, getattr(self, i.name))}' for i in changed)})"
+        return (
+            f"{self.title.lower()} ({', '.join(f'{i.name} {_show(i.spec, getattr(self, i.name))}' for i in changed)})"
+        )
 
 
 @functools.cache

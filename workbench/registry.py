@@ -74,7 +74,9 @@ class Registry(Generic[T]):
             return self._families[prefix](rest)
         near = difflib.get_close_matches(name, self._entries, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise Refused(f"there is no {self.kind} called {name!r}: {hint}known are {', '.join((*self.names(), *self.families()))}")
+        raise Refused(
+            f"there is no {self.kind} called {name!r}: {hint}known are {', '.join((*self.names(), *self.families()))}"
+        )
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all entries."""

@@ -39,7 +39,7 @@ class DataRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One question: what does this recipe do to this network on this data?"""
+    """One question: what this recipe does to this network on this data."""
 
     model: ModelRef
     data: DataRef
@@ -71,8 +71,15 @@ class Job:
             raise Refused(f"a job names model, data, recipe, test_data, device and seed: {error}") from None
 
     def key(self, *contents: str) -> str:
-        """Return the hash that names the run: canonical JSON of the job and hashes of the contents it refers to."""
-        return digest([self.to_dict(), *contents])[:32]
+        """Return the hash that names the run: canonical JSON of the job and hashes of the contents it refers to.
+
+        Where a checkpoint or a data set lies does not count, what it holds does: the same run on another machine has
+        the same key.
+        """
+        job = self.to_dict()
+        job["model"] = {key: value for key, value in job["model"].items() if key != "checkpoint"}
+        job["data"], job["test_data"] = self.data.name, self.test_data and self.test_data.name
+        return digest([job, *contents])[:32]
 
 
 How = Literal["measured", "counted", "modelled"]

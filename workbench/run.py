@@ -8,6 +8,7 @@ import platform
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -75,9 +76,7 @@ def _prepare(job: Job, report: Report) -> Prepared:
     report(Progress(0.5, f"loading {job.model.name}"))
     model, card = load(job.model, job.data.name, len(splits.classes))
     if len(tested.classes) != len(splits.classes):
-        raise Refused(
-            f"test data need the {len(splits.classes)} classes of {job.data.name}, got {len(tested.classes)}"
-        )
+        raise Refused(f"test data need the {len(splits.classes)} classes of {job.data.name}, got {len(tested.classes)}")
     pixels = splits.calibration.pixels(torch.arange(1))
     c, h, w = pixels.shape[1:]
     preprocess = Preprocess(card.input_shape or (c, h, w), job.model.mean or card.mean, job.model.std or card.std)
@@ -183,7 +182,9 @@ def compressed(job: Job, *, report: Report = ignore) -> nn.Module:
 def packed_file(job: Job, *, report: Report = ignore, user_code: bool = True) -> bytes:
     """Return the packed file of a job: the bytes whose number the size of its rows is. Raises `Refused`."""
     prepared = prepare(job, report=report, user_code=user_code)
-    return _files.get(job.key(*prepared.digests), lambda: _subject(job, prepared, report)[0].packed.data)
+    key = job.key(*prepared.digests)
+    data: bytes = _files.get(key, lambda: _subject(job, prepared, report)[0].packed.data)
+    return data
 
 
 @functools.cache
@@ -201,7 +202,7 @@ def environment() -> dict[str, str]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as lines:
+        with Path("/proc/cpuinfo").open() as lines:
             return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
     except OSError:
         return platform.processor() or "unknown"

@@ -73,9 +73,9 @@ def fit(
     )
     generator = ctx.generator("fit", title)
     every = max(1, steps // schedule.checks)
-    best = (-1.0, None)
+    best: tuple[float, nn.Module] | None = None
     if keep_best:
-        start = clone(student)
+        start = clone(student).eval()
         best = (_accuracy(start, ctx), start)
     order = torch.empty(0, dtype=torch.long)
     began = time.monotonic()
@@ -100,11 +100,11 @@ def fit(
             candidate = _settled(student)
             reached = _accuracy(candidate, ctx)
             curves["validation accuracy"] = (epoch, reached)
-            if reached >= best[0]:  # a tie goes to the longer training
+            if best is None or reached >= best[0]:  # a tie goes to the longer training
                 best = (reached, candidate)
         left = (time.monotonic() - began) / (step + 1) * (steps - step - 1)
         ctx.report(Progress((step + 1) / steps, f"{title}: step {step + 1} of {steps}, {left:.0f} s left", curves))
-    return best[1] if best[1] is not None else _settled(student)
+    return best[1] if best is not None else _settled(student)
 
 
 def _settled(student: nn.Module) -> nn.Module:
