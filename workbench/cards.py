@@ -53,6 +53,8 @@ class Model:
 
     card: ModelCard
     build: Callable[[], nn.Module]
+    build_for: Callable[[int], nn.Module] | None = None
+    """Builds it for another number of classes than its card's, where that is possible."""
     training: Training | None = None
     pretrained: Callable[[], nn.Module] | None = None
     """Builds it with its publisher's own weights, downloading them if need be; raises `Refused` without a network."""

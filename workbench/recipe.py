@@ -270,6 +270,14 @@ class Recipe:
                 return None if other == step else (step.control.title, Recipe(steps))
         return None
 
+    @property
+    def is_control(self) -> bool:
+        """Whether some step of this recipe is its own control arm."""
+        return any(
+            step.control is not None and all(getattr(step, k) == v for k, v in step.control.changes.items())
+            for step in self.steps
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form as a dictionary."""
         return {"format": FORMAT, "steps": [step.to_dict() for step in self.steps]}

@@ -1,0 +1,136 @@
+"""A real browser on a real server: the dashboard in Voila, and the same notebook in JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_served(url: str, process: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, f"the server ended:\n{log.read_text()}"
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail(f"nothing is served after {seconds} s:\n{log.read_text()}")
+
+
+def serve(arguments: list[str], url: str, home: Path):
+    log = home / "server.log"
+    environment = {**os.environ, "WORKBENCH_HOME": str(home), "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(home)}
+    environment |= {"JUPYTER_DATA_DIR": str(home), "IPYTHONDIR": str(home), "OMP_NUM_THREADS": "2"}
+    with log.open("w") as out:
+        process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment, cwd=home)
+    try:
+        wait_until_served(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def voila(tmp_path_factory):
+    """The address of the dashboard as `workbench` serves it."""
+    port, token = free_port(), secrets.token_hex(8)
+    arguments = ["-m", "workbench", "--no-browser", "--port", str(port), "--token", token]
+    yield from serve(arguments, f"http://127.0.0.1:{port}/?token={token}", tmp_path_factory.mktemp("voila"))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab whose root is the project's notebooks."""
+    port, home = free_port(), tmp_path_factory.mktemp("lab")
+    arguments = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+    arguments += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
+    arguments += ["--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.news_url=None"]
+    yield from serve(arguments, f"http://127.0.0.1:{port}/lab", home)
+
+
+class Dashboard:
+    """The page as a person uses it: by the names that it shows, and by keys."""
+
+    def __init__(self, page, scope=None) -> None:
+        self.page = page
+        self.scope = scope or page.locator("body")
+
+    def ready(self, seconds: float = 90) -> None:
+        """Wait until the original was measured on all test images."""
+        self.number("accuracy").wait_for(timeout=1000 * seconds)
+        self.settled(seconds)
+
+    def settled(self, seconds: float = 30) -> None:
+        """Wait until no number is being counted any more."""
+        self.page.wait_for_function(
+            "() => { const a = document.querySelector('[data-estimate=accuracy]');"
+            " return a && !a.textContent.includes('still counting') }",
+            timeout=1000 * seconds,
+        )
+
+    def number(self, name: str):
+        return self.scope.locator(f"[data-estimate={name}]").first
+
+    def value(self, name: str) -> float:
+        return float(self.number(name).get_attribute("data-value"))
+
+    def wait_for_change(self, name: str, old: float, seconds: float = 30) -> float:
+        self.page.wait_for_function(
+            "([name, old]) => { const a = document.querySelector(`[data-estimate=${name}]`);"
+            " return a && Number(a.dataset.value) !== old && !a.textContent.includes('still counting') }",
+            arg=[name, old],
+            timeout=1000 * seconds,
+        )
+        self.settled()
+        return self.value(name)
+
+    def tick(self, title: str) -> None:
+        self.scope.get_by_label(title, exact=True).first.check()
+
+    def slide(self, box: str, name: str, key: str, times: int) -> None:
+        """Press a key on the slider `name` in the box of the technique titled `box`."""
+        step = self.scope.locator(".dsw-step").filter(has=self.page.get_by_label(box, exact=True))
+        handle = step.get_by_role("slider", name=re.compile(f"^{name}$", re.I)).first
+        handle.focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
+
+
+@pytest.fixture
+def dashboard(page, voila):
+    """The dashboard in Voila, loaded and measured."""
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.goto(voila)
+    found = Dashboard(page)
+    found.ready()
+    return found
+
+
+@pytest.fixture
+def make_dashboard():
+    """Makes a `Dashboard` of a page, perhaps within one part of it."""
+    return Dashboard

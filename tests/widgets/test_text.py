@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+from workbench.result import Estimate
+
+from widgets.text import interval, label, percent, quantity
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "bytes", "0 B"),
+        (999, "bytes", "999 B"),
+        (999.6, "bytes", "1 kB"),
+        (17234, "bytes", "17.2 kB"),
+        (1_000_000, "", "1 M"),
+        (40_551_936, "MACs", "40.6 M MACs"),
+        (0.5, "s", "0.5 s"),
+    ],
+)
+def test_quantity(value, unit, text):
+    assert quantity(value, unit) == text
+
+
+def test_percent_and_interval():
+    assert percent(0.875) == "87.5 %"
+    assert interval(Estimate(value=0.5, low=0.25, high=0.75, how="measured")) == "25.0 to 75.0 %"
+
+
+def test_label():
+    assert label("per_channel") == "Per channel"
+    assert label("lr") == "Learning rate"

@@ -1,0 +1,65 @@
+"""The curves of a training: loss and validation accuracy against epochs, one pair for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import plotly.graph_objects as go
+
+from widgets import theme
+
+
+@dataclass(frozen=True)
+class CurvesInfo:
+    """Points (x, y) of each curve, by arm and curve."""
+
+    points: Mapping[tuple[str, str], tuple[tuple[float, float], ...]]
+
+    def grown(self, arm: str, news: Mapping[str, tuple[float, float]]) -> CurvesInfo:
+        """Return the curves with the newest points added."""
+        merged = dict(self.points)
+        for curve, point in news.items():
+            merged[arm, curve] = (*merged.get((arm, curve), ()), point)
+        return replace(self, points=merged)
+
+
+_ARMS = ("recipe", "control")
+_TRACES = tuple((arm, curve) for arm in _ARMS for curve in ("loss", "validation accuracy"))
+
+
+def curves_figure(dark: bool = False) -> go.FigureWidget:
+    """Return an empty figure; `draw_` fills it."""
+    figure = go.FigureWidget(layout=theme.plot_layout(dark))
+    for arm, curve in _TRACES:
+        accuracy = curve == "validation accuracy"
+        color = {"recipe": theme.RED, "control": theme.PINK}[arm]
+        figure.add_trace(
+            go.Scatter(
+                name=curve if arm == "recipe" else f"{curve}, control",
+                x=[],
+                y=[],
+                mode="lines+markers" if accuracy else "lines",
+                line={"color": color, "width": 2 if accuracy else 1, "dash": "solid" if accuracy else "dot"},
+                yaxis="y" if accuracy else "y2",
+            )
+        )
+    figure.update_layout(
+        autosize=True,
+        height=260,
+        margin={"l": 60, "r": 50, "t": 10, "b": 44},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis={"title": "Epochs", "rangemode": "tozero"},
+        yaxis={"title": "Validation accuracy", "tickformat": ".0%", "automargin": True},
+        yaxis2={"title": "Loss", "overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero"},
+    )
+    figure._config = {"responsive": True, "displaylogo": False}
+    return figure
+
+
+def draw_(figure: go.FigureWidget, info: CurvesInfo) -> None:
+    """Bring the figure up to date, in place and in one message."""
+    with figure.batch_update():
+        for trace, name in zip(figure.data, _TRACES, strict=True):
+            points = info.points.get(name, ())
+            trace.x, trace.y = [x for x, _ in points], [y for _, y in points]

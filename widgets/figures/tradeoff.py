@@ -1,0 +1,186 @@
+"""Accuracy against what a network costs: the picture that moves with the sliders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from widgets import theme
+from widgets.text import escape, estimate_text, interval, percent, quantity
+from workbench.recipe import Recipe
+from workbench.registry import measures
+from workbench.result import Result
+
+
+def axes() -> dict[str, str]:
+    """Return what the x axis may show: title by name of every measure of which less is better."""
+    return {measure.name: measure.title for measure in measures if measure.better == "lower"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One point: cost on x, accuracy with its interval on y (fractions)."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    text: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeoffInfo:
+    """What the picture shows."""
+
+    axis: str
+    baseline: Mark | None
+    current: Mark | None
+    trail: tuple[Mark, ...]
+    saved: tuple[Mark, ...]
+    controls: tuple[Mark, ...]
+    front: tuple[Mark, ...]
+    """The marks that no other one beats in both size and accuracy, from small to large. Controls do not count."""
+
+    @property
+    def groups(self) -> dict[str, tuple[Mark, ...]]:
+        """The marks by trace, in the order in which they are drawn."""
+        return {
+            "front": self.front,
+            "trail": self.trail,
+            "saved": self.saved,
+            "controls": self.controls,
+            "baseline": (self.baseline,) if self.baseline else (),
+            "current": (self.current,) if self.current else (),
+        }
+
+
+def mark(row: Result, axis: str) -> Mark | None:
+    """Return the point of a row, or None where it lacks one of the two numbers."""
+    x, y = row.estimates.get(axis), row.estimates.get("accuracy")
+    if x is None or y is None:
+        return None
+    lines = [
+        f"<b>{wrapped(row.job.recipe)}</b>",
+        f"accuracy {percent(y.value)}, 95 % interval {interval(y)}, {y.how} on {y.n} images",
+        f"{axes()[axis].lower()}: {estimate_text(x, fraction=False)}, {x.how}",
+    ]
+    return Mark(x=x.value, y=y.value, low=y.low, high=y.high, text="<br>".join(lines), key=row.key)
+
+
+def wrapped(recipe: Recipe) -> str:
+    """Return a recipe in words, one step a line."""
+    return "<br>→ ".join(escape(step) for step in recipe.steps) or "original"
+
+
+def pareto(marks: Iterable[Mark]) -> tuple[Mark, ...]:
+    """Return the marks that none beats: no other is at most as large and more accurate, or smaller and as accurate."""
+    front: list[Mark] = []
+    for candidate in sorted(marks, key=lambda m: (m.x, -m.y)):
+        if not front or candidate.y > front[-1].y:
+            front.append(candidate)
+    return tuple(front)
+
+
+def tradeoff_info(
+    baseline: Result | None,
+    current: Result | None,
+    trail: Iterable[Result] = (),
+    saved: Iterable[Result] = (),
+    axis: str = "size_bytes",
+) -> TradeoffInfo:
+    """Return what to draw for rows of one model on one data set."""
+    kept = [row for row in saved if mark(row, axis)]
+    plain = [m for row in kept if not row.job.recipe.is_control and (m := mark(row, axis))]
+    controls = [m for row in kept if row.job.recipe.is_control and (m := mark(row, axis))]
+    base = mark(baseline, axis) if baseline else None
+    now = mark(current, axis) if current else None
+    rivals = [m for m in (base, now if current and not current.job.recipe.is_control else None, *plain) if m]
+    return TradeoffInfo(
+        axis=axis,
+        baseline=base,
+        current=now,
+        trail=tuple(m for row in trail if (m := mark(row, axis))),
+        saved=tuple(plain),
+        controls=tuple(controls),
+        front=pareto(rivals),
+    )
+
+
+_STYLES = {
+    "front": ("not beaten", {"mode": "lines", "line": {"color": theme.GREEN, "width": 2, "shape": "hv"}}),
+    "trail": (
+        "where you came from",
+        {
+            "mode": "lines+markers",
+            "line": {"color": theme.SKY, "width": 1, "dash": "dot"},
+            "marker": {"color": theme.SKY, "size": 6, "opacity": 0.6},
+        },
+    ),
+    "saved": ("saved", {"mode": "markers", "marker": {"color": theme.BLUE, "size": 10, "symbol": "square"}}),
+    "controls": (
+        "control",
+        {"mode": "markers", "marker": {"color": theme.PINK, "size": 10, "symbol": "triangle-up-open"}},
+    ),
+    "baseline": ("original", {"mode": "markers", "marker": {"color": theme.GREY, "size": 13, "symbol": "diamond"}}),
+    "current": ("now", {"mode": "markers", "marker": {"color": theme.RED, "size": 15, "symbol": "circle"}}),
+}
+
+
+def tradeoff_figure(info: TradeoffInfo, dark: bool = False) -> go.FigureWidget:
+    """Return the figure; `draw_` brings it up to date later."""
+    figure = go.FigureWidget(layout=theme.plot_layout(dark))
+    for name in info.groups:
+        title, style = _STYLES[name]
+        hover = {"hoverinfo": "skip"} if name == "front" else {"hovertemplate": "%{text}<extra></extra>"}
+        figure.add_trace(go.Scatter(name=title, x=[], y=[], **style, **hover))
+    figure.update_layout(
+        autosize=True,
+        height=430,
+        margin={"l": 60, "r": 16, "t": 16, "b": 50},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        yaxis={"title": "Accuracy on the test images", "tickformat": ".0%", "automargin": True},
+        uirevision="keep",  # a zoom survives new points
+    )
+    figure._config = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+    draw_(figure, info)
+    return figure
+
+
+def draw_(figure: go.FigureWidget, info: TradeoffInfo) -> None:
+    """Bring a figure made by `tradeoff_figure` up to date, in place and in one message."""
+    seen = [m for marks in info.groups.values() for m in marks]
+    with figure.batch_update():
+        for trace, (name, marks) in zip(figure.data, info.groups.items(), strict=True):
+            trace.x, trace.y = [m.x for m in marks], [m.y for m in marks]
+            trace.text = [m.text for m in marks]
+            if name in ("saved", "controls", "baseline", "current"):
+                trace.error_y = {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [m.high - m.y for m in marks],
+                    "arrayminus": [m.y - m.low for m in marks],
+                    "thickness": 1.5,
+                    "width": 5,
+                }
+        figure.layout.xaxis.title.text = axes()[info.axis]
+        figure.layout.xaxis.ticksuffix = "B" if info.axis == "size_bytes" else ""
+        figure.layout.xaxis.rangemode = "tozero"
+        if seen:
+            # the plot keeps room for the whole interval, and never jumps about while a point moves inside it
+            low = min(m.low for m in seen)
+            figure.layout.yaxis.range = [max(-0.02, min(0.9, low - 0.05)), 1.02]
+            figure.layout.xaxis.range = [0, 1.08 * max(m.x for m in seen)]
+
+
+def summary(info: TradeoffInfo) -> str:
+    """Return the picture in one sentence, for those who do not see it."""
+    if info.current is None or info.baseline is None:
+        return "No network measured yet."
+    ratio = info.baseline.x / info.current.x if info.current.x else float("inf")
+    return (
+        f"Now {percent(info.current.y)} accuracy at {quantity(info.current.x)}, "
+        f"original {percent(info.baseline.y)} at {quantity(info.baseline.x)}: {ratio:.1f} times smaller."
+    )

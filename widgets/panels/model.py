@@ -1,0 +1,111 @@
+"""Pick a model and the data to try it on; read their cards."""
+
+from __future__ import annotations
+
+import ipywidgets as ipw
+
+from widgets.panels._panel import Panel
+from widgets.state import AppState
+from widgets.text import escape, quantity
+from workbench.cards import DataCard, ModelCard
+from workbench.errors import Refused
+from workbench.registry import data, models
+from workbench.result import DataRef, ModelRef
+
+
+class ModelPanel(Panel):
+    """Two drop-downs and two cards. `extra` names models that are not in the list, such as `user:net.py:build`."""
+
+    def __init__(self, state: AppState | None = None, extra: tuple[str, ...] = (), extra_data: tuple[str, ...] = ()):
+        super().__init__("Model and data", state)
+        names = dict.fromkeys((*models.names(), *extra, self.state.model.name))
+        sets = dict.fromkeys((*data.names(), *extra_data, self.state.data.name))
+        self.model = ipw.Dropdown(options=tuple(names), value=self.state.model.name, description="Model")
+        self.data = ipw.Dropdown(options=tuple(sets), value=self.state.data.name, description="Data")
+        self._card = ipw.HTML()
+        self._told = ipw.HTML()
+        self.show(self.model, self.data, self._told, self._card)
+        self.model.observe(lambda change: self._pick_model(change.new), "value")
+        self.data.observe(lambda change: self._pick_data(change.new), "value")
+        self.follow(self._draw, ["model", "data"])
+        self.follow(self._tell, ["error", "busy", "baseline"])
+
+    def _pick_model(self, name: str) -> None:
+        if name == self.state.model.name:
+            return
+        values: dict[str, object] = {"model": ModelRef(name=name)}
+        suited = _card_of(name)
+        if suited is not None and suited.data and self.state.data.name not in suited.data:
+            values["data"] = DataRef(name=suited.data[0])
+        self.state.put(**values)
+
+    def _pick_data(self, name: str) -> None:
+        if name != self.state.data.name:
+            self.state.put(data=DataRef(name=name))
+
+    def _draw(self) -> None:
+        for box, name in ((self.model, self.state.model.name), (self.data, self.state.data.name)):
+            if name not in box.options:
+                box.options = (*box.options, name)
+            box.value = name
+        model, set_ = _card_of(self.state.model.name), _data_card(self.state.data.name)
+        self._card.value = (model_text(model) if model else "") + (data_text(set_) if set_ else "")
+
+    def _tell(self) -> None:
+        if self.state.error:
+            self._told.value = f'<div class="dsw-error" role="alert">{escape(self.state.error)}</div>'
+        elif self.state.baseline is None and self.state.busy:
+            self._told.value = '<span class="dsw-quiet" role="status">Loading and measuring the original …</span>'
+        else:
+            self._told.value = ""
+
+
+def _card_of(name: str) -> ModelCard | None:
+    try:
+        return models.get(name).card
+    except Refused:
+        return None  # the engine says why, in the error of the state
+
+
+def _data_card(name: str) -> DataCard | None:
+    try:
+        return data.get(name).card
+    except Refused:
+        return None
+
+
+def model_text(card: ModelCard) -> str:
+    """Return the card of a model as HTML."""
+    rows = {
+        "Input": "as in the data" if card.input_shape is None else " × ".join(map(str, card.input_shape)),
+        "Classes": "as in the data" if card.classes is None else str(card.classes),
+        "Parameters": "unknown before loading" if card.parameters is None else quantity(card.parameters),
+        "Mean, std": f"{_numbers(card.mean)}; {_numbers(card.std)}",
+        "Licence": card.licence,
+        "Paper": card.paper,
+    }
+    return _card(card.title, card.summary, rows)
+
+
+def data_text(card: DataCard) -> str:
+    """Return the card of a data set as HTML."""
+    rows = {
+        "Images": f"{card.train:,} to train, {card.test:,} to test" if card.train else "counted when opened",
+        "Size": " × ".join(map(str, card.shape)),
+        "Classes": ", ".join(card.classes[:20]) + (" …" if len(card.classes) > 20 else ""),
+        "Licence": card.licence,
+        "Source": card.source,
+    }
+    return _card(card.title, card.summary, rows)
+
+
+def _card(title: str, summary: str, rows: dict[str, str]) -> str:
+    body = "".join(f"<tr><th scope=row>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items() if v)
+    return (
+        f"<details><summary><b>{escape(title)}</b> {escape(summary)}</summary>"
+        f'<div class="dsw-scroll"><table>{body}</table></div></details>'
+    )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{x:.4g}" for x in values) or "as given"

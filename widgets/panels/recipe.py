@@ -1,0 +1,84 @@
+"""The sliders: one box for each technique that answers while one drags, made from the fields it declares."""
+
+from __future__ import annotations
+
+import ipywidgets as ipw
+
+from widgets.form import StepForm
+from widgets.panels._panel import Panel, buttons
+from widgets.state import AppState
+from widgets.text import escape
+from workbench.errors import Refused
+from workbench.recipe import Recipe, Step
+from workbench.registry import techniques
+
+
+class RecipePanel(Panel):
+    """Techniques in the order in which they are applied. A recipe can be copied from here and pasted elsewhere."""
+
+    def __init__(self, state: AppState | None = None) -> None:
+        super().__init__("Recipe", state)
+        dragged = sorted((t for t in techniques if not t.trains), key=lambda t: t.order)
+        self.forms = {technique.name: StepForm(technique) for technique in dragged}
+        self.reset = ipw.Button(description="Start again", tooltip="Switch every technique off")
+        self.text = ipw.Textarea(description="", layout={"width": "100%", "height": "150px"})
+        self.apply = ipw.Button(description="Apply the text", tooltip="Set the sliders to this recipe")
+        self._told = ipw.HTML()
+        self._extra = ipw.HTML()
+        self._shown = ipw.ToggleButton(description="Recipe as text", value=False)
+        self._text_box = ipw.VBox([self.text, buttons(self.apply), self._told])
+        self.show(*self.forms.values(), self._extra, buttons(self.reset, self._shown), self._text_box)
+        self._writing = False
+        for form in self.forms.values():
+            form.observe(lambda _: self._read(), "value")
+        self.reset.on_click(lambda _: self.state.put(recipe=Recipe()))
+        self.apply.on_click(lambda _: self._paste())
+        self._shown.observe(lambda _: self._fold(), "value")
+        self._fold()
+        self.follow(self._write, ["recipe"])
+        self.follow(self._offer, ["layers"])
+
+    def _read(self) -> None:
+        """From the forms to the state. Steps keep the order of the recipe; new ones go where they belong."""
+        if self._writing or any(form.error for form in self.forms.values()):
+            return
+        wanted = {name: form.value for name, form in self.forms.items() if form.value is not None}
+        steps: list[Step] = [wanted.pop(step.name) for step in self.state.recipe.steps if step.name in wanted]
+        for step in wanted.values():
+            place = next((i for i, other in enumerate(steps) if other.order > step.order), len(steps))
+            steps.insert(place, step)
+        self.state.put(recipe=Recipe(tuple(steps)))
+
+    def _write(self) -> None:
+        """From the state to the forms."""
+        recipe = self.state.recipe
+        self._writing = True
+        try:
+            for name, form in self.forms.items():
+                step = next((s for s in recipe.steps if s.name == name), None)
+                if form.value != step:
+                    form.value = step
+        finally:
+            self._writing = False
+        self.text.value = recipe.to_json()
+        self._told.value = ""
+        others = [step for step in recipe.steps if step.name not in self.forms]
+        self._extra.value = (
+            f'<p class="dsw-quiet">This recipe also trains: {escape(" → ".join(map(str, others)))}. '
+            "Moving a slider leaves that out.</p>"
+            if others
+            else ""
+        )
+
+    def _offer(self) -> None:
+        for form in self.forms.values():
+            form.layers = self.state.layers
+
+    def _paste(self) -> None:
+        try:
+            self.state.put(recipe=Recipe.from_json(self.text.value))
+        except Refused as refusal:
+            self._told.value = f'<div class="dsw-error" role="alert">{escape(refusal)}</div>'
+
+    def _fold(self) -> None:
+        self._text_box.layout.display = None if self._shown.value else "none"

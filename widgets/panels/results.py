@@ -1,0 +1,47 @@
+"""The saved results of this model on this data, as a table."""
+
+from __future__ import annotations
+
+from widgets.panels._panel import Panel
+from widgets.panels.tradeoff import restore
+from widgets.state import AppState
+from widgets.table import Table
+from widgets.text import interval, percent, quantity
+from workbench.result import Result
+
+_COLUMNS = [
+    {"title": "Recipe", "number": False},
+    {"title": "Accuracy", "number": True},
+    {"title": "95 % interval", "number": True},
+    {"title": "File", "number": True},
+    {"title": "Parameters", "number": True},
+    {"title": "Non-zero", "number": True},
+    {"title": "MACs", "number": True},
+]
+
+
+class ResultsPanel(Panel):
+    """What was saved, also by earlier visits; a row goes back into the sliders or is removed."""
+
+    def __init__(self, state: AppState | None = None) -> None:
+        super().__init__("Saved results", state)
+        actions = {"Restore": lambda key: restore(self.state, key), "Remove": self.engine.remove}
+        self.table = Table(_COLUMNS, actions, empty="Nothing saved yet: move a slider, then press Save this point.")
+        self.show(self.table)
+        self.follow(self._draw, ["saved"])
+
+    def _draw(self) -> None:
+        self.table.rows = [{"key": row.key, "cells": cells(row)} for row in self.state.saved]
+
+
+def cells(row: Result) -> list[dict[str, object]]:
+    """Return the cells of a row: what is shown, and what is compared when the table is sorted."""
+    accuracy = row.estimates["accuracy"]
+    name = str(row.job.recipe) + (" (control)" if row.job.recipe.is_control else "")
+    counted = [row.estimates[name] for name in ("size_bytes", "parameters", "nonzeros", "macs")]
+    return [
+        {"text": name, "sort": name},
+        {"text": percent(accuracy.value), "sort": accuracy.value},
+        {"text": interval(accuracy), "sort": accuracy.low},
+        *({"text": quantity(e.value, e.unit), "sort": e.value} for e in counted),
+    ]

@@ -1,0 +1,143 @@
+"""Training that a person waits for: fine-tuning and distillation, with progress, a live curve and a way to stop."""
+
+from __future__ import annotations
+
+import time
+
+import ipywidgets as ipw
+
+from widgets import theme
+from widgets.bridge import TrainingListener
+from widgets.figures.curves import CurvesInfo, curves_figure, draw_
+from widgets.form import StepForm
+from widgets.panels._panel import Panel, buttons
+from widgets.state import AppState
+from widgets.text import escape, interval, percent
+from workbench.context import Progress
+from workbench.registry import models, techniques
+from workbench.result import Result
+
+_REDRAW_SECONDS = 0.25
+
+
+class TrainingPanel(Panel):
+    """Adds one training step to the recipe of the sliders, measures it and, where asked, its control arm.
+
+    The sliders stay usable meanwhile: the training works on the recipe as it was when it began.
+    """
+
+    def __init__(self, state: AppState | None = None) -> None:
+        super().__init__("Train the smaller network", state)
+        trained = sorted((t for t in techniques if t.trains), key=lambda t: -t.order)
+        self.forms = {technique.name: StepForm(technique, optional=False) for technique in trained}
+        options = [(technique.title, technique.name) for technique in trained]
+        self.choice = ipw.ToggleButtons(options=options, description="How", style={"button_width": "auto"})
+        self.control = ipw.Checkbox(value=True, indent=False)
+        self.go = ipw.Button(description="Train", button_style="primary", tooltip="Train with the sliders as they are")
+        self.stop = ipw.Button(description="Cancel", disabled=True, tooltip="Stop within one batch")
+        self.bar = ipw.FloatProgress(min=0, max=1, value=0)
+        self.told = ipw.HTML()
+        self.outcome = ipw.HTML()
+        self.figure = curves_figure(self.state.page.dark)
+        self._live = ipw.VBox([self.bar, self.told, self.figure, self.outcome])
+        self._live.layout.display = "none"
+        self.show(self.choice, *self.forms.values(), self.control, buttons(self.go, self.stop), self._live)
+        self.choice.observe(lambda _: self._pick(), "value")
+        self.go.on_click(lambda _: self._start())
+        self.stop.on_click(lambda _: self._cancel())
+        self.state.page.observe(lambda _: self.figure.update_layout(theme.plot_layout(self.state.page.dark)), "dark")
+        self._curves, self._arm, self._drawn = CurvesInfo({}), "recipe", 0.0
+        self._rows: list[tuple[str, Result]] = []
+        self._pick()
+        self.follow(self._offer, ["model", "data"])
+        self.follow(self._write, ["recipe"])
+
+    @property
+    def form(self) -> StepForm:
+        """The form of the technique that is picked."""
+        return self.forms[self.choice.value]
+
+    def _pick(self) -> None:
+        for name, form in self.forms.items():
+            form.layout.display = None if name == self.choice.value else "none"
+        control = self.form.technique.control
+        self.control.layout.display = None if control else "none"
+        if control:
+            self.control.description = f"Also measure the control: {control.title}"
+
+    def _offer(self) -> None:
+        data = self.state.data.name
+        for form in self.forms.values():
+            form.models = tuple(model.name for model in models if data in model.card.data)
+
+    def _write(self) -> None:
+        """Show the settings of a restored recipe."""
+        for step in self.state.recipe.steps:
+            if step.name in self.forms:
+                self.choice.value = step.name
+                self.forms[step.name].value = step
+
+    def _start(self) -> None:
+        if self.engine.training or self.form.value is None:
+            return
+        self.go.disabled, self.stop.disabled = True, False
+        self._live.layout.display = None
+        self._curves, self._rows = CurvesInfo({}), []
+        self.bar.value, self.told.value, self.outcome.value = 0, _status("starting …"), ""
+        draw_(self.figure, self._curves)
+        listener = TrainingListener(
+            begun=self._begun, progress=self._progress, measured=self._measured, ended=self._ended
+        )
+        with_control = self.control.value and self.form.technique.control is not None
+        self.engine.train(self.form.value, with_control, listener)
+
+    def _cancel(self) -> None:
+        self.told.value = _status("cancelling …")
+        self.engine.cancel_training()
+
+    def _begun(self, number: int, of: int, title: str) -> None:
+        self._number, self._of, self._title = number, of, title
+        self._arm = "control" if number else "recipe"
+
+    def _progress(self, news: Progress) -> None:
+        if news.curves:
+            self._curves = self._curves.grown(self._arm, news.curves)
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_SECONDS or "validation accuracy" in news.curves:
+            self._drawn = now
+            self.bar.value = (self._number + news.fraction) / self._of
+            self.told.value = _status(f"{self._title}: {news.message}" if self._title else news.message)
+            draw_(self.figure, self._curves)
+
+    def _measured(self, title: str, row: Result) -> None:
+        self._rows.append((title, row))
+        self.outcome.value = outcome_text(self._rows)
+
+    def _ended(self, how: str) -> None:
+        draw_(self.figure, self._curves)
+        self.bar.value = 1 if how == "done" else self.bar.value
+        self.told.value = _status(how)
+        self.go.disabled, self.stop.disabled = False, True
+
+
+def outcome_text(rows: list[tuple[str, Result]]) -> str:
+    """Return what came out, and whether the step beat its control, as HTML."""
+    parts = []
+    for title, row in rows:
+        accuracy = row.estimates["accuracy"]
+        name = title or "this recipe"
+        parts.append(f"<li>{escape(name)}: <b>{percent(accuracy.value)}</b> ({interval(accuracy)})</li>")
+    verdict = ""
+    if len(rows) == 2:
+        ours, control = (row.estimates["accuracy"] for _, row in rows)
+        if ours.value <= control.value:
+            verdict = "The control did as well or better: this step did not help here."
+        elif ours.low <= control.high:
+            verdict = "It is ahead of its control, but within the uncertainty: the two intervals overlap."
+        else:
+            verdict = "It beats its control."
+    return f"<ul>{''.join(parts)}</ul><p>{verdict}</p>"
+
+
+def _status(sentence: str) -> str:
+    return f'<span role="status">{escape(sentence)}</span>'

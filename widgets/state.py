@@ -1,0 +1,58 @@
+"""What the panels share: frozen values that one sets and others observe. Nothing is computed here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import traitlets
+
+from widgets.page import Page
+from workbench.recipe import Recipe
+from workbench.result import DataRef, Job, ModelRef, Result
+
+
+class AppState(traitlets.HasTraits):
+    """The choices of a person, and what is known about them so far.
+
+    Panels, the live thread and the training thread all touch it: `changing()` makes a change atomic.
+    """
+
+    model = traitlets.Instance(ModelRef)
+    data = traitlets.Instance(DataRef)
+    recipe = traitlets.Instance(Recipe)
+    seed = traitlets.Int(0)
+
+    layers = traitlets.Tuple(help="names of the layers of the model")
+    baseline = traitlets.Instance(Result, allow_none=True, help="the newest row of the model as it is")
+    current = traitlets.Instance(Result, allow_none=True, help="the newest row of the recipe")
+    trail = traitlets.Tuple(help="final rows of the last recipes, the oldest first")
+    saved = traitlets.Tuple(help="rows from the store for this model and data")
+    busy = traitlets.Bool(False, help="whether a row is on its way")
+    error = traitlets.Unicode("", help="one sentence, or nothing")
+
+    engine = traitlets.Any(help="the bridge that answers changes; see `widgets.bridge.connect`")
+
+    def __init__(self, model: str = "digits-cnn", data: str = "digits", recipe: Recipe | None = None) -> None:
+        self.lock = threading.RLock()
+        self.page = Page()
+        super().__init__(model=ModelRef(name=model), data=DataRef(name=data), recipe=recipe or Recipe())
+
+    @property
+    def job(self) -> Job:
+        """The question that the present choices ask."""
+        return Job(model=self.model, data=self.data, recipe=self.recipe, seed=self.seed)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the state while several traits change; observers are told once, at the end."""
+        with self.lock, self.hold_trait_notifications():
+            yield
+
+    def put(self, **values: Any) -> None:
+        """Set some traits together."""
+        with self.changing():
+            for name, value in values.items():
+                setattr(self, name, value)

@@ -1,0 +1,183 @@
+"""`workbench` and `workbench lab`: the dashboard through Voila, the notebooks through JupyterLab."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import shutil
+import socket
+import sys
+import threading
+import time
+import urllib.parse
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench import resources
+from workbench.errors import Refused
+
+if TYPE_CHECKING:
+    from traitlets.config import Config
+
+_PORT = 8866
+_TRIES = 50
+EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget")
+"""All that the page needs. Without the second, Voila shows a page without widgets and says nothing."""
+_MESSAGE_BYTES = 100 * 2**20
+"""Largest message of the page; Voila's own 10 MB limit drops larger uploads without a word."""
+_START_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a server listens, and whether a browser is sent there."""
+
+    ip: str
+    port: int
+    browser: bool
+    token: str
+
+    @property
+    def url(self) -> str:
+        """The address to open; it carries the token."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # listened on, but nowhere to go to
+        host = everywhere.get(self.ip, self.ip)
+        host = f"[{host}]" if ":" in host else host
+        query = f"?{urllib.parse.urlencode({'token': self.token})}" if self.token else ""
+        return f"http://{host}:{self.port}/{query}"
+
+
+def address_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a command so that it takes an `address` from its options."""
+
+    @click.option("--ip", default="127.0.0.1", show_default=True, help="Address to listen on.")
+    @click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535), help="Or the next free.")
+    @click.option("--no-browser", is_flag=True, help="Only print the address.")
+    @click.option("--token", help="Password in the address; a random one by default, an empty one asks for none.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, ip: str, port: int, no_browser: bool, token: str | None, **others: Any) -> Any:
+        secret = secrets.token_urlsafe(24) if token is None else token
+        return command(*args, address=Address(ip=ip, port=port, browser=not no_browser, token=secret), **others)
+
+    return wrapped
+
+
+def serve_dashboard(address: Address) -> None:
+    """Serve the dashboard until it is interrupted."""
+    from voila.app import Voila
+
+    address = _free(address)
+    notebook = resources.dashboard()
+    click.echo(f"The dashboard is at {address.url}  (Ctrl-C stops it)")
+    if address.browser:
+        threading.Thread(target=_open_when_ready, args=(address,), daemon=True).start()
+    # in this process, so that the token is in no list of processes
+    Voila.launch_instance([str(notebook), *_arguments(address)], config=_settings())
+
+
+def _arguments(address: Address) -> list[str]:
+    """Return what was asked for: it counts more than a settings file of the person's."""
+    chosen = {
+        "Voila.ip": address.ip,
+        "Voila.port": address.port,
+        "Voila.port_retries": 0,
+        "Voila.token": address.token,
+        "Voila.open_browser": False,  # Voila would open the page without its token
+    }
+    return [f"--{name}={value}" for name, value in chosen.items()]
+
+
+def _settings() -> Config:
+    """Return settings for strangers: nothing but the one page, no sources, and no kernels that pile up."""
+    from traitlets.config import Config
+
+    return Config(
+        Voila={
+            "log_level": "ERROR",
+            "tornado_settings": {"websocket_max_message_size": _MESSAGE_BYTES},
+        },
+        VoilaConfiguration={
+            "extension_allowlist": list(EXTENSIONS),
+            "strip_sources": True,
+            "show_tracebacks": False,
+            "preheat_kernel": True,
+            "default_pool_size": 1,
+        },
+        # Voila leaks the kernel of a page that is closed, so idle ones are culled; sooner would cull preheated ones
+        MappingKernelManager={"cull_idle_timeout": 900, "cull_interval": 300},
+    )
+
+
+def _free(address: Address) -> Address:
+    """Return the address with the first port from its own on that nobody listens on."""
+    for port in range(address.port, min(address.port + _TRIES, 65536)):
+        family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if sys.platform != "win32":  # there the option would share a port that is taken
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address.ip, port))
+            except OSError as error:
+                reason = error.strerror
+            else:
+                return Address(ip=address.ip, port=port, browser=address.browser, token=address.token)
+    raise Refused(f"no port from {address.port} on can be used on {address.ip} ({reason}): name another with --port")
+
+
+def _open_when_ready(address: Address) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((address.ip, address.port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            webbrowser.open(address.url)
+            return
+
+
+@click.command()
+@click.option("--port", default=8888, show_default=True, type=click.IntRange(1, 65535), help="Or the next free.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder of the notebooks instead of the usual one.")
+def lab(port: int, no_browser: bool, folder: Path | None) -> None:
+    """Open the notebooks in JupyterLab, on this machine only.
+
+    From an installed package the notebooks are first copied to a folder of your own; a file that is there already is
+    left as it is.
+    """
+    from jupyterlab.labapp import LabApp
+
+    folder = _notebooks(folder)
+    click.echo(f"The notebooks are in {folder}")
+    settings = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port": str(port),
+        "ServerApp.open_browser": str(not no_browser),
+        "ServerApp.root_dir": str(folder),
+        "LabApp.news_url": "None",
+    }
+    LabApp.launch_instance([f"--{name}={value}" for name, value in settings.items()])
+
+
+def _notebooks(folder: Path | None) -> Path:
+    """Return the folder to open: the checkout's own, or a person's, with the notebooks that were missing there."""
+    shipped = resources.notebooks()
+    if folder is None:
+        if shipped.parent.name != "_share":
+            return shipped
+        folder = resources.cache_home() / "notebooks"
+    try:
+        for source in sorted(shipped.rglob("*.ipynb")):
+            target = folder / source.relative_to(shipped)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+    except OSError as error:
+        raise Refused(f"the notebooks cannot be copied to {folder}: {error.strerror}") from None
+    return folder

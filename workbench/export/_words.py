@@ -1,0 +1,66 @@
+"""Streams of whole machine words, bit for bit: constant, raw, zstd, or with their exponents entropy-coded.
+
+Trained float32 weights look like noise except for their exponents, of which a handful of values make up most. `split`
+turns each word left by one bit, which brings an IEEE exponent into the top byte, codes the top bytes as a stream of
+codes and keeps the others raw: 27 bits for a float32 without any loss. What the header says of a stream is one of
+
+    ["constant", word]
+    ["raw"]                        little-endian words
+    ["zstd", length]               the same in a zstd frame of `length` bytes
+    ["split", codes]               top bytes as `codes` says (see `_codes`), then the lower bytes of each word
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.export._coded import Coded, deflate, shortest
+from workbench.export._codes import decode_codes, encode_codes
+from workbench.export._container import Body, damaged, inflate
+
+Words: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""Little-endian unsigned words of 1, 2, 4 or 8 bytes."""
+
+
+def encode_words(words: Words) -> Coded:
+    """Return the shortest stream of the words."""
+    if not len(words) or (words == words[0]).all():
+        return Coded(["constant", int(words[0]) if len(words) else 0])
+    data = words.tobytes()
+    frame = deflate(data)
+    candidates = [Coded(["raw"], data), Coded(["zstd", len(frame)], frame)]
+    if words.itemsize > 1:
+        turned = _bytes((words << 1) | (words >> (8 * words.itemsize - 1)))
+        top = encode_codes(turned[:, -1].astype(np.int32))
+        candidates.append(Coded(["split", top.spec], top.data + turned[:, :-1].tobytes(), top.table))
+    return shortest(candidates)
+
+
+def decode_words(spec: Any, count: int, itemsize: int, body: Body) -> Words:
+    """Return the `count` words of a stream; raises `Refused` for a spec that this module does not write."""
+    kind = np.dtype(f"<u{itemsize}")
+    match spec:
+        case ["constant", int(word)] if 0 <= word < 2 ** (8 * itemsize):
+            return np.full(count, word, dtype=kind)
+        case ["raw"]:
+            return np.frombuffer(body.take(count * itemsize), dtype=kind)
+        case ["zstd", int(length)]:
+            data = inflate(bytes(body.take(length)), limit=count * itemsize)
+            if len(data) != count * itemsize:
+                raise damaged(f"a stream holds {len(data)} bytes, expected {count * itemsize}")
+            return np.frombuffer(data, dtype=kind)
+        case ["split", top] if itemsize > 1:
+            turned = np.empty((count, itemsize), dtype=np.uint8)
+            turned[:, -1] = decode_codes(top, count, body).astype(np.uint8)
+            lower = body.take(count * (itemsize - 1))
+            turned[:, :-1] = np.frombuffer(lower, dtype=np.uint8).reshape(count, itemsize - 1)
+            words = turned.reshape(-1).view(kind)
+            return (words >> 1) | (words << (8 * itemsize - 1))
+    raise damaged(f"it holds a stream of an unknown kind, {str(spec)[:60]}")
+
+
+def _bytes(words: Words) -> NDArray[np.uint8]:
+    return words.view(np.uint8).reshape(len(words), words.itemsize)

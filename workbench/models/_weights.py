@@ -1,0 +1,51 @@
+"""Where the weights of a network lie on this machine, and how they are written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save as to_safetensors
+from torch import nn
+
+from workbench import resources
+from workbench.errors import Refused
+
+
+def shipped(name: str) -> Path:
+    """Return the file of the weights that are shipped for a model; it need not exist."""
+    return Path(__file__).parent / "weights" / f"{_slug(name)}.safetensors"
+
+
+def trained(name: str, data_name: str) -> Path:
+    """Return the file in which a person's own training of a model on a data set is kept; it need not exist."""
+    return resources.cache_home() / "weights" / f"{_slug(name)}-{_slug(data_name)}.safetensors"
+
+
+def save(model: nn.Module, path: Path, about: Mapping[str, Any]) -> None:
+    """Write the weights of a model as safetensors, whole or not at all; the same weights give the same bytes.
+
+    `about` is plain JSON that says how they were made. Raises `Refused` where the file cannot be written.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    # one entry: safetensors writes several in an order of its own, different each time
+    content = to_safetensors(state, {"workbench": json.dumps(about, sort_keys=True)})
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Refused(f"the weights cannot be written to {path}: {error.strerror}") from None
+
+
+def _slug(name: str) -> str:
+    """Return the name as part of a file name; a name that has to change gets a hash, so that no two become one."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", name)
+    return plain if plain == name else f"{plain[-60:]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

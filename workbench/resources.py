@@ -1,0 +1,45 @@
+"""Where files live: the small ones that are shipped with the project, and the ones that a person downloads or makes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+_PACKAGE = Path(__file__).parent
+
+
+def share() -> Path:
+    """Return the folder that holds the shipped `datasets/` and `notebooks/`: of the installed wheel, or the checkout.
+
+    The wheel comes first: beside an installed `workbench` lies whatever else is installed, and a folder called
+    `datasets` there belongs to somebody else.
+    """
+    inside = _PACKAGE / "_share"
+    return inside if inside.is_dir() else _PACKAGE.parent
+
+
+def datasets() -> Path:
+    """Return the folder of the shipped data sets."""
+    return share() / "datasets"
+
+
+def notebooks() -> Path:
+    """Return the folder of the shipped notebooks."""
+    return share() / "notebooks"
+
+
+def dashboard() -> Path:
+    """Return the notebook of the dashboard."""
+    return notebooks() / "dashboards" / "workbench.ipynb"
+
+
+def cache_home() -> Path:
+    """Return the folder for downloaded data and trained weights: `$WORKBENCH_HOME`, or the user's data folder.
+
+    It is the data folder and not the cache folder of the system, because a cleaner may empty the latter, and trained
+    weights have cost somebody time. The folder need not exist yet.
+    """
+    chosen = os.environ.get("WORKBENCH_HOME")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("downsizing-workbench", appauthor=False)
