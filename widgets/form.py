@@ -82,6 +82,7 @@ class StepForm(ipw.VBox):
         self._more = ipw.VBox(rest)
         self._more.add_class("dsw-more")
         self._open = ipw.ToggleButton(description="More settings", value=False)
+        self._open.add_class("dsw-link")
         self._fields = ipw.VBox([first, ipw.HBox([self._open]), self._more, self._about])
         head = [self.on] if optional else [ipw.HTML(f"<h3>{escape(technique.title)}</h3>")]
         super().__init__([*head, self._fields, self._told])

@@ -31,7 +31,8 @@ def interval(estimate: Estimate) -> str:
 
 def estimate_text(estimate: Estimate, *, fraction: bool) -> str:
     """Return the value of an estimate in words."""
-    return percent(estimate.value) if fraction else quantity(estimate.value, estimate.unit)
+    unit = "" if estimate.unit == "MACs" else estimate.unit  # a count, which its heading names
+    return percent(estimate.value) if fraction else quantity(estimate.value, unit)
 
 
 def label(name: str) -> str:

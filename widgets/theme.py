@@ -16,7 +16,7 @@ CSS = """
 .dsw-app { display: grid; gap: var(--dsw-gap); padding: 4px; box-sizing: border-box; width: 100%;
   grid-template-columns: minmax(300px, 380px) minmax(0, 1fr); align-items: start; overflow: visible; }
 .dsw-app > * { min-width: 0; margin: 0; }
-@media (max-width: 760px) { .dsw-app { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 860px) { .dsw-app { grid-template-columns: minmax(0, 1fr); } }
 .dsw-column { display: grid; gap: var(--dsw-gap); min-width: 0; overflow: visible;
   grid-template-columns: minmax(0, 1fr); }
 .dsw-panel { background: var(--jp-layout-color1, #fff); border: 1px solid var(--jp-border-color2, #d0d0d0);
@@ -31,7 +31,9 @@ CSS = """
 .dsw details summary { cursor: pointer; color: var(--jp-ui-font-color2, #555); font-size: 13px; }
 .dsw .widget-inline-hbox .widget-label, .dsw .widget-inline-vbox .widget-label { width: 118px; flex: 0 0 118px;
   text-align: left; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.dsw .widget-readout { min-width: 52px; text-align: right; color: var(--jp-ui-font-color1, #111); }
+.dsw .widget-inline-hbox { margin-left: 0; margin-right: 0; box-sizing: border-box; overflow: visible; }
+.dsw .widget-readout { min-width: 56px; flex: 0 0 56px; text-align: right; padding: 0; overflow: visible;
+  color: var(--jp-ui-font-color1, #111); }
 .dsw .widget-hslider, .dsw .widget-dropdown, .dsw .widget-text, .dsw .widget-textarea,
 .dsw .widget-hprogress { width: 100%; }
 .dsw-step { border-top: 1px solid var(--jp-border-color3, #e4e4e4); padding: 6px 0 4px; overflow: visible; }
@@ -47,7 +49,10 @@ CSS = """
 .dsw-buttons .jupyter-button, .dsw-buttons button { width: auto; margin: 0; }
 .dsw table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
 .dsw th, .dsw td { text-align: left; padding: 4px 8px; border-bottom: 1px solid var(--jp-border-color3, #e4e4e4); }
+.dsw tbody td:first-child { min-width: 220px; }
 .dsw td.number, .dsw th.number { text-align: right; white-space: nowrap; }
+.dsw .dsw-link { background: none; border: none; box-shadow: none; padding: 0; height: 22px; line-height: 22px;
+  width: auto; color: var(--jp-ui-font-color2, #555); text-decoration: underline; font-size: 13px; margin: 0 0 4px; }
 .dsw-scroll { overflow-x: auto; }
 .dsw button:focus-visible, .dsw [role=slider]:focus-visible, .dsw input:focus-visible, .dsw select:focus-visible,
 .dsw textarea:focus-visible, .dsw summary:focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }

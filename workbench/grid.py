@@ -72,7 +72,8 @@ class Grid:
     def encode(self, weight: Tensor) -> Tensor:
         """Return the nearest codes, int16 of the weight's shape. With one bit, zero gets the code 0."""
         if self.spec.bits == 16:
-            return weight.half().view(torch.int16)
+            largest = torch.finfo(torch.float16).max  # beyond it halves are infinite
+            return weight.clamp(-largest, largest).half().view(torch.int16)
         if self.spec.bits == 1:
             return weight.sign().to(torch.int16)
         codes = (weight / self._wide(self.scale, weight)).round() + self._wide(self.zero, weight)

@@ -16,10 +16,10 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from reprlib import repr as brief
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias, get_args, get_origin, get_type_hints
 
 from workbench.errors import Refused
@@ -53,10 +53,10 @@ class Range:
     def check(self, name: str, value: Any) -> float:
         """Return the value as int or float; raises `Refused` outside the range."""
         kind = "a whole number" if self.whole else "a number"
-        ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not ok or not self.low <= value <= self.high or (self.whole and value != int(value)):
-            raise Refused(f"{name} must be {kind} in [{self.low}, {self.high}], got {value!r}")
-        return int(value) if self.whole else float(value)
+        ok = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not ok or not self.low <= value <= self.high or (self.whole and value != int(value)):  # NaN is in no range
+            raise Refused(f"{name} must be {kind} in [{self.low}, {self.high}], got {brief(value)}")
+        return int(value) if self.whole else float(value) + 0.0  # never -0.0, whose JSON is another text
 
     def parse(self, text: str) -> float:
         try:
@@ -81,7 +81,7 @@ class Choice:
         for option in self.options:
             if option == value and isinstance(value, bool) == isinstance(option, bool):
                 return option
-        raise Refused(f"{name} must be one of {', '.join(map(str, self.options))}, got {value!r}")
+        raise Refused(f"{name} must be one of {', '.join(map(str, self.options))}, got {brief(value)}")
 
     def parse(self, text: str) -> Any:
         return next((option for option in self.options if str(option).lower() == text.lower()), text)
@@ -96,7 +96,7 @@ class Switch:
     def check(self, name: str, value: Any) -> bool:
         """Return the value; raises `Refused` for anything but True and False."""
         if not isinstance(value, bool):
-            raise Refused(f"{name} must be true or false, got {value!r}")
+            raise Refused(f"{name} must be true or false, got {brief(value)}")
         return value
 
     def parse(self, text: str) -> Any:
@@ -114,7 +114,7 @@ class ModelName:
         """Return the name; raises `Refused` for anything that cannot be one."""
         if not isinstance(value, str) or not value:
             known = " or ".join(map(repr, self.special))
-            raise Refused(f"{name} must be {known} or the name of a model, got {value!r}")
+            raise Refused(f"{name} must be {known} or the name of a model, got {brief(value)}")
         if value.startswith("user:"):  # a recipe is data that may come from anybody: it must not name code to be run
             raise Refused(f"{name} must not be a user: model, because a recipe may not run code from a file")
         return value
@@ -135,9 +135,9 @@ class PerLayer:
         try:
             pairs = dict(value)
         except (TypeError, ValueError):
-            raise Refused(f"{name} must map layer names to values, got {value!r}") from None
+            raise Refused(f"{name} must map layer names to values, got {brief(value)}") from None
         if bad := [key for key in pairs if not isinstance(key, str)]:
-            raise Refused(f"{name} must map layer names to values, got the name {bad[0]!r}")
+            raise Refused(f"{name} must map layer names to values, got the name {brief(bad[0])}")
         return tuple((key, self.item.check(f"{name}[{key}]", pairs[key])) for key in sorted(pairs))
 
     def parse(self, text: str) -> Any:
@@ -292,8 +292,8 @@ class Recipe:
         if not isinstance(content, dict) or not isinstance(content.get("steps"), list):
             raise Refused('a recipe is an object {"format": 1, "steps": [...]}, got something else')
         version = content.get("format")
-        if not isinstance(version, int) or version < 1:
-            raise Refused(f"a recipe names its format, a whole number from 1 to {FORMAT}, got {version!r}")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise Refused(f"a recipe names its format, a whole number from 1 to {FORMAT}, got {brief(version)}")
         if version > FORMAT:
             raise Refused(f"this recipe has format {version}, this workbench reads up to {FORMAT}: please update it")
         return cls(tuple(_read_step(item) for item in content["steps"]))
@@ -303,7 +303,7 @@ class Recipe:
         """Read the JSON form; raises `Refused`."""
         try:
             content = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
             raise Refused(f"a recipe is a JSON object, this text is not JSON: {error}") from None
         return cls.from_dict(content)
 
@@ -313,12 +313,12 @@ class Recipe:
 
 def _read_step(item: Any) -> Step:
     if not isinstance(item, dict) or not isinstance(item.get("step"), str):
-        raise Refused(f'each step of a recipe is an object {{"step": NAME, ...}}, got {item!r}')
+        raise Refused(f'each step of a recipe is an object {{"step": NAME, ...}}, got {brief(item)}')
     cls = techniques.get(item["step"])
     values = {key: value for key, value in item.items() if key != "step"}
     known = [item.name for item in cls.fields()]
     if unknown := [key for key in values if key not in known]:
-        raise Refused(f"{cls.name} has the fields {', '.join(known)}, got {unknown[0]!r}")
+        raise Refused(f"{cls.name} has the fields {', '.join(known)}, got {brief(unknown[0])}")
     return cls(**values)
 
 

@@ -6,6 +6,7 @@ Fractions are in [0, 1], sizes in bytes. An interval is a 95 % interval unless i
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +28,8 @@ class ModelRef:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(map(float, self.mean)))
         object.__setattr__(self, "std", tuple(map(float, self.std)))
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise Refused(f"mean and std must be finite numbers, got {self.mean} and {self.std}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,7 @@ class Job:
                 device=str(content["device"]),
                 seed=int(content["seed"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, Refused):
                 raise
             raise Refused(f"a job names model, data, recipe, test_data, device and seed: {error}") from None

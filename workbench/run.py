@@ -24,6 +24,7 @@ from workbench.images import Preprocess, Splits, View
 from workbench.measuring import Reading, Subject
 from workbench.models._load import build, load
 from workbench.network import check, layers
+from workbench.recipe import Recipe
 from workbench.result import DataRef, Job, ModelRef, Result, Status
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def prepare(job: Job, *, report: Report = ignore, user_code: bool = True) -> Pre
             f"{job.model.name} is code from a file, which a dashboard does not run: "
             "use `workbench run` or name it in a notebook of your own"
         )
-    key = repr(dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, steps=())))
+    key = repr((dataclasses.replace(job, recipe=Recipe()), _written(job.model)))
     with _preparing:  # two requests for the same model load it once
         return _prepared.get(key, lambda: _prepare(job, report))
 
@@ -92,7 +93,7 @@ def _prepare(job: Job, report: Report) -> Prepared:
         calibration=view(splits.calibration),
         seed=job.seed,
         device=job.device,
-        build=lambda name: build(name, len(splits.classes)).to(job.device),
+        build=lambda name: build(name, len(splits.classes), job.seed).to(job.device),
         load=lambda name: load(ModelRef(name=name), job.data.name, len(splits.classes))[0].to(job.device).eval(),
     )
     check(model, context.example, len(splits.classes))
@@ -105,6 +106,13 @@ def _prepare(job: Job, report: Report) -> Prepared:
         about={"input": dataclasses.asdict(preprocess), "classes": list(splits.classes)},
         digests=(fingerprint(model), splits.digest, tested.digest),
     )
+
+
+def _written(model: ModelRef) -> tuple[int, ...]:
+    """Return when the user's files of a model were last written: one that is written anew is read anew."""
+    code = model.name.partition("user:")[2].rpartition(":")[0]
+    paths = [Path(text).expanduser() for text in (model.checkpoint, code) if text]
+    return tuple(path.stat().st_mtime_ns for path in paths if path.is_file())
 
 
 def _open(ref: DataRef) -> Splits:
@@ -162,9 +170,16 @@ def _measure(job: Job, key: str, prepared: Prepared, report: Report, store: Stor
             details={name: reading.details for name, reading in readings.items() if reading.details},
             environment=environment(),
         )
-        if row.final and store is not None:
-            store.add(row, subject.packed.data)
-        yield row
+        yield _kept(row, subject, store) if row.final and store is not None else row
+
+
+def _kept(row: Result, subject: Subject, store: Store) -> Result:
+    """Put the final row into the store and return it; where there is no room, the row says so and is not lost."""
+    try:
+        store.add(row, subject.packed.data)
+    except Refused as refusal:
+        return dataclasses.replace(row, notes=(*row.notes, f"this result was not saved: {refusal}"))
+    return row
 
 
 def _subject(job: Job, prepared: Prepared, report: Report) -> tuple[Subject, list[str]]:

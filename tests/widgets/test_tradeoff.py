@@ -26,7 +26,7 @@ def row(size, accuracy, *steps, low=None, high=None):
 
 
 def point(x, y):
-    return Mark(x=x, y=y, low=y, high=y, text="", key=f"{x}")
+    return Mark(x=x, y=y, low=y, high=y, cost="", text="", key=f"{x}")
 
 
 @pytest.mark.parametrize(

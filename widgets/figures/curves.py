@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import plotly.graph_objects as go
 
 from widgets import theme
+from widgets.figures._live import CONFIG, updating
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ def curves_figure(dark: bool = False) -> go.FigureWidget:
         yaxis={"title": "Validation accuracy", "tickformat": ".0%", "automargin": True},
         yaxis2={"title": "Loss", "overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero"},
     )
-    figure._config = {"responsive": True, "displaylogo": False}
+    figure._config = CONFIG
+    draw_(figure, CurvesInfo({}))
     return figure
 
 
 def draw_(figure: go.FigureWidget, info: CurvesInfo) -> None:
     """Bring the figure up to date, in place and in one message."""
-    with figure.batch_update():
+    with updating(figure):
         for trace, name in zip(figure.data, _TRACES, strict=True):
             points = info.points.get(name, ())
             trace.x, trace.y = [x for x, _ in points], [y for _, y in points]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from widgets import theme
-from widgets.text import escape, estimate_text, interval, percent, quantity
+from widgets.figures._live import CONFIG, updating
+from widgets.text import escape, estimate_text, interval, percent
 from workbench.recipe import Recipe
 from workbench.registry import measures
 from workbench.result import Result
@@ -27,6 +28,8 @@ class Mark:
     y: float
     low: float
     high: float
+    cost: str
+    """x in words."""
     text: str
     key: str
 
@@ -67,7 +70,8 @@ def mark(row: Result, axis: str) -> Mark | None:
         f"accuracy {percent(y.value)}, 95 % interval {interval(y)}, {y.how} on {y.n} images",
         f"{axes()[axis].lower()}: {estimate_text(x, fraction=False)}, {x.how}",
     ]
-    return Mark(x=x.value, y=y.value, low=y.low, high=y.high, text="<br>".join(lines), key=row.key)
+    cost = estimate_text(x, fraction=False)
+    return Mark(x=x.value, y=y.value, low=y.low, high=y.high, cost=cost, text="<br>".join(lines), key=row.key)
 
 
 def wrapped(recipe: Recipe) -> str:
@@ -144,7 +148,7 @@ def tradeoff_figure(info: TradeoffInfo, dark: bool = False) -> go.FigureWidget:
         yaxis={"title": "Accuracy on the test images", "tickformat": ".0%", "automargin": True},
         uirevision="keep",  # a zoom survives new points
     )
-    figure._config = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+    figure._config = CONFIG
     draw_(figure, info)
     return figure
 
@@ -152,7 +156,7 @@ def tradeoff_figure(info: TradeoffInfo, dark: bool = False) -> go.FigureWidget:
 def draw_(figure: go.FigureWidget, info: TradeoffInfo) -> None:
     """Bring a figure made by `tradeoff_figure` up to date, in place and in one message."""
     seen = [m for marks in info.groups.values() for m in marks]
-    with figure.batch_update():
+    with updating(figure):
         for trace, (name, marks) in zip(figure.data, info.groups.items(), strict=True):
             trace.x, trace.y = [m.x for m in marks], [m.y for m in marks]
             trace.text = [m.text for m in marks]
@@ -181,6 +185,6 @@ def summary(info: TradeoffInfo) -> str:
         return "No network measured yet."
     ratio = info.baseline.x / info.current.x if info.current.x else float("inf")
     return (
-        f"Now {percent(info.current.y)} accuracy at {quantity(info.current.x)}, "
-        f"original {percent(info.baseline.y)} at {quantity(info.baseline.x)}: {ratio:.1f} times smaller."
+        f"Now {percent(info.current.y)} accuracy at {info.current.cost}, "
+        f"original {percent(info.baseline.y)} at {info.baseline.cost}: {ratio:.1f} times smaller."
     )

@@ -26,6 +26,7 @@ class RecipePanel(Panel):
         self._told = ipw.HTML()
         self._extra = ipw.HTML()
         self._shown = ipw.ToggleButton(description="Recipe as text", value=False)
+        self._shown.add_class("dsw-link")
         self._text_box = ipw.VBox([self.text, buttons(self.apply), self._told])
         self.show(*self.forms.values(), self._extra, buttons(self.reset, self._shown), self._text_box)
         self._writing = False

@@ -6,7 +6,7 @@ from widgets.panels._panel import Panel
 from widgets.panels.tradeoff import restore
 from widgets.state import AppState
 from widgets.table import Table
-from widgets.text import interval, percent, quantity
+from widgets.text import estimate_text, interval, percent
 from workbench.result import Result
 
 _COLUMNS = [
@@ -43,5 +43,5 @@ def cells(row: Result) -> list[dict[str, object]]:
         {"text": name, "sort": name},
         {"text": percent(accuracy.value), "sort": accuracy.value},
         {"text": interval(accuracy), "sort": accuracy.low},
-        *({"text": quantity(e.value, e.unit), "sort": e.value} for e in counted),
+        *({"text": estimate_text(e, fraction=False), "sort": e.value} for e in counted),
     ]

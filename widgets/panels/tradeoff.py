@@ -6,6 +6,7 @@ import ipywidgets as ipw
 
 from widgets import theme
 from widgets.download import DownloadButton
+from widgets.figures._live import updating
 from widgets.figures.tradeoff import axes, draw_, summary, tradeoff_figure, tradeoff_info
 from widgets.panels._panel import Panel, buttons
 from widgets.state import AppState
@@ -49,7 +50,7 @@ class TradeoffPanel(Panel):
         self._notes.value = notes_text(row) if row else ""
 
     def _dress(self) -> None:
-        with self.state.lock:
+        with self.state.lock, updating(self.figure):
             self.figure.update_layout(theme.plot_layout(self.state.page.dark))
 
     def _restore(self, trace: object, points: object, _: object) -> None:
@@ -76,18 +77,22 @@ def restore(state: AppState, key: str) -> None:
 def numbers_text(row: Result, baseline: Result | None, *, busy: bool) -> str:
     """Return the estimates of a row as HTML, each with its interval or how it was obtained."""
     boxes = []
-    for name, estimate in row.estimates.items():
+    titles = {"accuracy": "Accuracy"} | axes()
+    first = ("accuracy", "size_bytes")
+    for name in sorted(row.estimates, key=lambda name: (name not in first, name)):
+        estimate = row.estimates[name]
         fraction = name == "accuracy"
         against = ""
         base = baseline.estimates.get(name) if baseline else None
         if base is not None and row is not baseline:
             against = _against(estimate, base, fraction=fraction)
+        title = titles.get(name, label(name))
         told = f"{interval(estimate)} (95 %), {estimate.n:,} images" if fraction else estimate.how
         if fraction and busy:
             told += ", still counting"
         boxes.append(
             f'<div class="dsw-number" data-estimate="{escape(name)}" data-value="{estimate.value!r}">'
-            f"<span>{escape(label(name.replace('_bytes', '').replace('macs', 'MACs')))}</span>"
+            f"<span>{escape(title)}</span>"
             f"<b>{estimate_text(estimate, fraction=fraction)}</b>"
             f"<span>{against}{told}</span></div>"
         )

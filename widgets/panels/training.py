@@ -8,6 +8,7 @@ import ipywidgets as ipw
 
 from widgets import theme
 from widgets.bridge import TrainingListener
+from widgets.figures._live import updating
 from widgets.figures.curves import CurvesInfo, curves_figure, draw_
 from widgets.form import StepForm
 from widgets.panels._panel import Panel, buttons
@@ -33,6 +34,7 @@ class TrainingPanel(Panel):
         options = [(technique.title, technique.name) for technique in trained]
         self.choice = ipw.ToggleButtons(options=options, description="How", style={"button_width": "auto"})
         self.control = ipw.Checkbox(value=True, indent=False)
+        self.auto = ipw.Checkbox(value=False, indent=False, description="Train again whenever a setting below changes")
         self.go = ipw.Button(description="Train", button_style="primary", tooltip="Train with the sliders as they are")
         self.stop = ipw.Button(description="Cancel", disabled=True, tooltip="Stop within one batch")
         self.bar = ipw.FloatProgress(min=0, max=1, value=0)
@@ -41,11 +43,13 @@ class TrainingPanel(Panel):
         self.figure = curves_figure(self.state.page.dark)
         self._live = ipw.VBox([self.bar, self.told, self.figure, self.outcome])
         self._live.layout.display = "none"
-        self.show(self.choice, *self.forms.values(), self.control, buttons(self.go, self.stop), self._live)
+        self.show(self.choice, self.auto, *self.forms.values(), self.control, buttons(self.go, self.stop), self._live)
+        for form in self.forms.values():
+            form.observe(lambda _: self.auto.value and self._start(), "value")
         self.choice.observe(lambda _: self._pick(), "value")
-        self.go.on_click(lambda _: self._start())
+        self.go.on_click(lambda _: self.engine.training or self._start())
         self.stop.on_click(lambda _: self._cancel())
-        self.state.page.observe(lambda _: self.figure.update_layout(theme.plot_layout(self.state.page.dark)), "dark")
+        self.state.page.observe(lambda _: self._dress(), "dark")
         self._curves, self._arm, self._drawn = CurvesInfo({}), "recipe", 0.0
         self._rows: list[tuple[str, Result]] = []
         self._pick()
@@ -77,14 +81,16 @@ class TrainingPanel(Panel):
                 self.choice.value = step.name
                 self.forms[step.name].value = step
 
+    def _dress(self) -> None:
+        with self.state.lock, updating(self.figure):
+            self.figure.update_layout(theme.plot_layout(self.state.page.dark))
+
     def _start(self) -> None:
-        if self.engine.training or self.form.value is None:
+        if self.form.value is None:
             return
-        self.go.disabled, self.stop.disabled = True, False
         self._live.layout.display = None
-        self._curves, self._rows = CurvesInfo({}), []
         self.bar.value, self.told.value, self.outcome.value = 0, _status("starting …"), ""
-        draw_(self.figure, self._curves)
+        self.go.disabled, self.stop.disabled = True, False
         listener = TrainingListener(
             begun=self._begun, progress=self._progress, measured=self._measured, ended=self._ended
         )
@@ -96,6 +102,9 @@ class TrainingPanel(Panel):
         self.engine.cancel_training()
 
     def _begun(self, number: int, of: int, title: str) -> None:
+        if number == 0:  # also when this training took the place of one that was running
+            self._curves, self._rows = CurvesInfo({}), []
+            self.go.disabled, self.stop.disabled = True, False
         self._number, self._of, self._title = number, of, title
         self._arm = "control" if number else "recipe"
 
@@ -116,7 +125,7 @@ class TrainingPanel(Panel):
     def _ended(self, how: str) -> None:
         draw_(self.figure, self._curves)
         self.bar.value = 1 if how == "done" else self.bar.value
-        self.told.value = _status(how)
+        self.told.value = _status("done: what came out is a saved point on the plot above" if how == "done" else how)
         self.go.disabled, self.stop.disabled = False, True
 
 

@@ -9,8 +9,8 @@ and +1 of a one-bit grid take one bit. What the header says of a stream is one o
     ["ans", low, step, size, entry, length]    a table of `size` frequencies, `entry` bits each; then `length` bytes
 
 The entropy coder is constriction's ANS coder with a categorical model (Duda 2009, https://arxiv.org/abs/0902.0271).
-A frequency is kept as its logarithm: entries of 4 bits in half octaves, entries of 8 bits in eighths of an octave, and 0
-for a symbol that does not occur. They are whole numbers, so that every machine rebuilds the same model.
+A frequency is kept as its logarithm: entries of 4 bits in half octaves, entries of 8 bits in eighths of an octave, and
+0 for a symbol that does not occur. They are whole numbers, so that every machine rebuilds the same model.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def pack_bits(symbols: Codes, width: int) -> bytes:
     groups = np.zeros((-(-len(symbols) // 8), 8), dtype=np.uint64)  # eight symbols fill `width` whole bytes
     groups.reshape(-1)[: len(symbols)] = symbols
     joined = np.bitwise_or.reduce(groups << (np.arange(8, dtype=np.uint64) * np.uint64(width)), axis=1)
-    packed = joined.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].tobytes()
+    packed: bytes = joined.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].tobytes()
     return packed[: packed_length(len(symbols), width)]
 
 

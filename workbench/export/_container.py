@@ -1,8 +1,8 @@
-"""The container of the packed file: a fixed start, a header, the body it describes, and a checksum.
+r"""The container of the packed file: a fixed start, a header, the body it describes, and a checksum.
 
-    magic "\\x93DSW" | format version u16 | header length u32 | header | body | CRC-32 of all before it u32
+    magic "\x93DSW" | format version u16 | header length u32 | header | body | CRC-32 of all before it u32
 
-Numbers are little-endian. The header is compact JSON in one zstd frame; the body is bytes that only the header explains.
+Numbers are little-endian. The header is compact JSON in one zstd frame; the body is explained by the header alone.
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ def write(header: Mapping[str, Any], body: bytes) -> bytes:
     """Return the file; raises `Refused` where the header is not plain JSON."""
     try:
         text = json.dumps(header, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
-        frame = zstandard.ZstdCompressor(level=9).compress(text.encode())
+        content = text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise Refused(f"what the packed file says about a network must be plain JSON: {error}") from None
+    if len(content) > _HEADER_LIMIT:
+        raise Refused(
+            f"the header of a packed file may have {_HEADER_LIMIT} bytes, got {len(content)}: say less about it"
+        )
+    frame = zstandard.ZstdCompressor(level=9).compress(content)
     data = _START.pack(MAGIC, FORMAT, len(frame)) + frame + body
     return data + _CHECKSUM.pack(zlib.crc32(data))
 
@@ -59,12 +64,18 @@ def read(data: bytes) -> tuple[dict[str, Any], Body]:
 
 def _parse(frame: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(inflate(frame, limit=_HEADER_LIMIT))
+        header = json.loads(inflate(frame, limit=_HEADER_LIMIT), parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise error if isinstance(error, Refused) else damaged("its header is not JSON") from None
     if not isinstance(header, dict):
         raise damaged("its header is not an object")
     return header
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20:  # no number in a file is longer, and comparing or printing huge ones takes long
+        raise ValueError
+    return int(digits)
 
 
 def inflate(frame: bytes, *, limit: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,10 @@ from workbench.grid import GridSpec
 KINDS = ("words", "codes", "halves")
 """How a tensor of its own is stored: bits of its type, codes of its grid, or float32 values as halves."""
 POOLS = ("norms", "biases")
-"""Short float32 tensors of a kind are stored as one long array each."""
-_NAME_LIMIT = 1000
+"""Short float32 tensors of a kind are stored as one long array: together they compress, one by one they do not."""
+GRID_POOLS = ("scales", "zeros")
+"""The same for the scales and the zero points of all grids."""
+_NAME_LIMIT = 200
 _BITS = (*range(1, 9), 16)
 
 
@@ -32,6 +35,11 @@ class Entry:
     spec: Mapping[str, Any] = field(default_factory=dict)
     grid: GridSpec | None = None
     masked: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
 
     @property
     def scales(self) -> int:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from workbench.errors import Refused
-from workbench.export._coded import Coded, shortest
+from workbench.export._coded import Coded
 from workbench.export._codes import Codes, decode_codes, encode_codes
 from workbench.export._container import Body, damaged
 from workbench.export._positions import decode_positions, encode_positions
@@ -31,7 +31,7 @@ _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in the file: its values, the positions of the values where only non-zeros are kept, and how to read both."""
+    """A tensor in the file: its values and, where only non-zeros are kept, their positions."""
 
     values: Coded
     positions: Coded | None = None
@@ -61,7 +61,7 @@ def store_words(tensor: Tensor) -> Stored:
     return min(whole, Stored(encode_words(words[filled]), encode_positions(filled)), key=lambda stored: stored.cost)
 
 
-def load_words(spec: dict[str, Any], shape: tuple[int, ...], dtype: torch.dtype, body: Body) -> Tensor:
+def load_words(spec: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype, body: Body) -> Tensor:
     """Return the tensor that `store_words` stored."""
     size = int(np.prod(shape, dtype=np.int64))
     if "positions" not in spec:
@@ -89,7 +89,7 @@ def store_codes(weight: Tensor, grid: Grid) -> Stored | None:
     return min(candidates, key=lambda stored: stored.cost)
 
 
-def load_codes(spec: dict[str, Any], shape: tuple[int, ...], grid: Grid, body: Body) -> Tensor:
+def load_codes(spec: Mapping[str, Any], shape: tuple[int, ...], grid: Grid, body: Body) -> Tensor:
     """Return the weight that `store_codes` stored."""
     codes = _zero_codes(grid, shape).copy()
     positions: Any = slice(None)

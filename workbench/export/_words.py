@@ -21,7 +21,7 @@ from workbench.export._coded import Coded, deflate, shortest
 from workbench.export._codes import decode_codes, encode_codes
 from workbench.export._container import Body, damaged, inflate
 
-Words: TypeAlias = NDArray[np.unsignedinteger[Any]]
+Words: TypeAlias = NDArray[np.integer[Any]]
 """Little-endian unsigned words of 1, 2, 4 or 8 bytes."""
 
 

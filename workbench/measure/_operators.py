@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 OUTSIDE = "(outside layers)"
 """The name under which work counts that the network's own `forward` does."""
 _Formula = Callable[[Sequence[Any], Any], int]
+"""Multiply-adds from an operator's arguments and its result."""
 
 
 @dataclass(frozen=True)
@@ -84,25 +85,33 @@ class _Counting(TorchDispatchMode):
 
 
 def _product(a: int, b: int) -> _Formula:
-    """A product of the matrices args[a] [..., n, k] and args[b] [..., k, m]."""
-    return lambda args, result: args[a].numel() * (args[b].shape[-1] if args[b].ndim > 1 else 1)
+    """A product of the matrices args[a] [..., n, k] and args[b] [..., k, m], or of a matrix and a vector [k]."""
+
+    def formula(args: Sequence[Any], result: Any) -> int:
+        left: Tensor = args[a]
+        right: Tensor = args[b]
+        return left.numel() * int(right.shape[-1] if right.ndim > 1 else 1)
+
+    return formula
 
 
 def _convolution(args: Sequence[Any], result: Tensor) -> int:
-    inputs, weight, transposed = args[0], args[1], args[6]
+    inputs: Tensor = args[0]
+    weight: Tensor = args[1]  # [out, in / groups, ...], or transposed [in, out / groups, ...]
+    transposed = args[6]
     return (inputs if transposed else result).numel() * math.prod(weight.shape[1:])
 
 
 def _attention(args: Sequence[Any], result: Any) -> int:
-    query, key, value = args[:3]  # [..., L, E], [..., S, E], [..., S, V]
-    return math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+    query, key, value = (tuple(part.shape) for part in args[:3])  # [..., L, E], [..., S, E], [..., S, V]
+    return int(math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1]))
 
 
 def _native_attention(args: Sequence[Any], result: Any) -> int:
     """Projections of query, key and value, the attention itself, and the projection of its output; all of one width."""
-    query, key, value, width = args[:4]  # [N, L, E], [N, S, E], [N, S, E]
-    projections = (query.numel() + key.numel() + value.numel()) * width + query.numel() * width
-    return projections + query.shape[0] * query.shape[1] * key.shape[1] * 2 * width
+    (images, length, width), (_, other, _) = args[0].shape, args[1].shape  # query [N, L, E], key and value [N, S, E]
+    projections = images * 2 * (length + other) * width**2
+    return int(projections + images * length * other * 2 * width)
 
 
 _FORMULAS: dict[str, _Formula] = {

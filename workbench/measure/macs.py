@@ -38,7 +38,7 @@ class Macs(Measure):
             "not counted": _sorted(counts.light),
             "unknown": _sorted(counts.unknown),
         }
-        notes = ()
+        notes: tuple[str, ...] = ()
         if counts.unknown:
             names = ", ".join(_sorted(counts.unknown))
             notes = (f"MACs leave out the work of {names}: no count is known for these operators",)

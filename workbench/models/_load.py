@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -34,7 +36,7 @@ def load(ref: ModelRef, data_name: str, classes: int) -> tuple[nn.Module, ModelC
     elif (path := _kept(entry, data_name, classes)) is not None:
         model = _filled(entry, classes, path)
     elif entry.pretrained is not None and entry.card.classes in (None, classes):
-        model = name_architecture_(entry.pretrained(), entry.name)
+        model = _made(entry.pretrained, entry.name)
     else:
         raise Refused(_no_weights(entry, data_name, classes))
     return model, _completed(entry.card, data_name)
@@ -42,14 +44,17 @@ def load(ref: ModelRef, data_name: str, classes: int) -> tuple[nn.Module, ModelC
 
 def _fresh(entry: Model, classes: int, seed: int = 0) -> nn.Module:
     if entry.card.classes in (None, classes):
-        make = entry.build
-    elif entry.build_for is not None:
-        make = lambda: entry.build_for(classes)  # noqa: E731
-    else:
-        raise Refused(f"{entry.name} has {entry.card.classes} classes, the data have {classes}: choose another network")
+        return _made(entry.build, entry.name, seed)
+    if entry.build_for is not None:
+        return _made(functools.partial(entry.build_for, classes), entry.name, seed)
+    raise Refused(f"{entry.name} has {entry.card.classes} classes, the data have {classes}: choose another network")
+
+
+def _made(make: Callable[[], nn.Module], name: str, seed: int = 0) -> nn.Module:
+    """Return what `make` makes, always the same for a seed, and without a trace in the global random generator."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)  # only of the CPU; torch.manual_seed would reach the GPUs
-        return name_architecture_(make(), entry.name)
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach those of GPUs too
+        return name_architecture_(make(), name)
 
 
 def _filled(entry: Model, classes: int, path: Path) -> nn.Module:
@@ -64,7 +69,7 @@ def _kept(entry: Model, data_name: str, classes: int) -> Path | None:
     shipped, trained = _weights.shipped(entry.name), _weights.trained(entry.name, data_name)
     candidates = [trained]
     if entry.card.classes == classes:
-        made_for_these_data = data_name == entry.card.data[0]
+        made_for_these_data = entry.card.data[:1] == (data_name,)
         candidates.insert(0 if made_for_these_data else 1, shipped)
     return next((path for path in candidates if path.is_file()), None)
 

@@ -11,6 +11,7 @@ The dependencies between layers are those of DepGraph (Fang et al. 2023, https:/
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from workbench.network import Layer
 
-Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm
-"""Normalisations that treat a channel, or a few, on their own. Layer norm does not: it mixes all of them."""
-
 _FOLLOWED = {
     kind.forward
     for kind in (
@@ -32,21 +30,28 @@ _FOLLOWED = {
         *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm),
     )
 }
+"""Modules that know their channels. Layer norm is not among them: it mixes all channels, so none can leave."""
 
-_ELEMENTWISE = frozenset(
-    "relu hardtanh hardswish hardsigmoid sigmoid silu gelu tanh leaky_relu elu celu selu softplus mish neg abs exp "
-    "sqrt square pow clamp clamp_min clamp_max add sub mul div maximum minimum _to_copy clone alias detach".split()
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ELEMENTWISE = _names(
+    "relu hardtanh hardswish hardsigmoid sigmoid silu gelu tanh leaky_relu elu celu selu softplus mish neg abs exp erf "
+    "log sqrt rsqrt square pow reciprocal clamp clamp_min clamp_max add sub rsub mul div maximum minimum "
+    "_to_copy clone alias detach"
 )
-_MOVES = frozenset(
+_MOVES = _names(
     "view _unsafe_view permute transpose t slice select split split_with_sizes unbind cat stack expand squeeze "
     "unsqueeze index_select roll flip repeat pixel_shuffle pixel_unshuffle constant_pad_nd reflection_pad2d "
-    "replication_pad2d upsample_nearest2d".split()
+    "replication_pad2d upsample_nearest2d"
 )
-_POOLS = frozenset(
+_POOLS = _names(
     "avg_pool2d max_pool2d_with_indices _adaptive_avg_pool2d adaptive_max_pool2d upsample_bilinear2d "
-    "upsample_bicubic2d _upsample_bilinear2d_aa".split()
+    "upsample_bicubic2d _upsample_bilinear2d_aa"
 )
-_REDUCTIONS = frozenset(("mean", "sum", "amax", "amin"))
+_REDUCTIONS = _names("mean sum amax amin")
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,13 @@ class Labelling:
 def label_channels(model: nn.Module, example: Tensor) -> Labelling:
     """Run the network, in evaluation mode, on labels of the example's shape.
 
-    Hooks are put on the model while it runs. What the network itself raises passes through.
+    Hooks are on the model while it runs. What the network itself raises passes through.
     """
     follower = _Follower()
     hooks = []
-    for name, module in model.named_modules():
-        if name in _followable(model):
-            hooks += [
-                module.register_forward_pre_hook(follower.enter),
-                module.register_forward_hook(follower.leaving(name)),
-            ]
+    for name, module in _followable(model).items():
+        hooks.append(module.register_forward_pre_hook(follower.enter))
+        hooks.append(module.register_forward_hook(follower.leave(name)))
     try:
         with torch.no_grad(), follower:
             scores = model(follower.labels(torch.zeros_like(example)))
@@ -90,19 +92,16 @@ def label_channels(model: nn.Module, example: Tensor) -> Labelling:
     return follower.finish(tree_leaves(scores))
 
 
-def _followable(model: nn.Module) -> frozenset[str]:
-    owners: dict[int, int] = {}
-    for module in model.modules():
-        for parameter in module.parameters(recurse=False):
-            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
-    return frozenset(
-        name
+def _followable(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules whose channels are understood; not those that share a parameter, or compute their weight."""
+    owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
+    return {
+        name: module
         for name, module in model.named_modules()
         if type(module).forward in _FOLLOWED
-        and not isinstance(getattr(module, "weight", None), nn.UninitializedParameter)
-        and set(module._parameters) >= {"weight"}  # else the weight is computed, from parameters of another shape
-        and all(owners[id(parameter)] == 1 for parameter in module.parameters(recurse=False))
-    )
+        and "weight" in module._parameters
+        and all(owners[id(p)] == 1 for p in module.parameters(recurse=False))
+    }
 
 
 class _Follower(TorchDispatchMode):
@@ -128,21 +127,22 @@ class _Follower(TorchDispatchMode):
         """Let a module run on whatever it gets, for the shape of its output only."""
         self._inside = True
 
-    def leaving(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+    def leave(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
         """Return the hook that replaces what the module `name` puts out by labels."""
 
-        def leave(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
             result = self._layer(name, module, inputs[0], output)
             self._inside = False
-            return self.labels(result)
+            self.labels(result)
+            return result
 
-        return leave
+        return hook
 
     def finish(self, scores: Iterable[Tensor]) -> Labelling:
         """Return all labels, with those that are tied made equal and those of the scores made 0."""
-        final = torch.cat([_distinct(x) for x in scores if isinstance(x, Tensor)] or [torch.zeros(1)]).long()
-        last = frozenset(n for n in self._layers if torch.isin(self._ports[n].out, final[final > 0]).any())
-        self._tie(final, torch.zeros_like(final))
+        final = torch.cat([torch.zeros(1), *(x.cpu().flatten() for x in scores if id(x) in self._known)])
+        last = frozenset(name for name in self._layers if torch.isin(self._ports[name].out, final).any())
+        self._fix(final)
         root = _components(torch.cat([torch.zeros(1, 2, dtype=torch.long), *self._ties]), self._count)
         ports = {name: Ports(root[p.out], root[p.into]) for name, p in self._ports.items()}
         return Labelling(ports, self._count, last)
@@ -171,7 +171,7 @@ class _Follower(TorchDispatchMode):
 
     def _layer(self, name: str, module: nn.Module, x: Tensor, output: Tensor) -> Tensor:
         if id(x) not in self._known:
-            return _zeros(output)
+            return torch.zeros_like(output)
         if not isinstance(module, Layer):
             self._channelwise(name, module, x)
             return x
@@ -202,26 +202,27 @@ class _Follower(TorchDispatchMode):
             self._tie_rows(labels.view(module.num_groups, -1))
 
     def _elementwise(self, tensors: list[Tensor]) -> Tensor:
-        result = tensors[0] if id(tensors[0]) in self._known else _zeros(tensors[0])
-        for other in tensors[1:]:
-            if id(other) not in self._known:
-                other = _zeros(other)
-            wide = torch.broadcast_shapes(result.shape, other.shape)
-            both = [x.expand(wide) for x in (result, other)]
-            if _vary_together(*both):
-                self._tie(*both)
-            result = torch.maximum(*_compact(*both)).expand(wide)
+        wide = torch.broadcast_shapes(*(x.shape for x in tensors))
+        known = [x.expand(wide) for x in tensors if id(x) in self._known]
+        result = known[0]
+        for other in known[1:]:
+            self._tie(result, other)
+            result = torch.maximum(*_compact(result, other)).expand(wide)
+        for constant in (x for x in tensors if id(x) not in self._known):
+            if any(size > 1 and _varies(result, dim - constant.ndim) for dim, size in enumerate(constant.shape)):
+                self._fix(result)  # a number of its own for each channel, which nobody would slice
         return result
 
     def _move(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        args = tree_map(lambda x: _zeros(x) if isinstance(x, Tensor) and id(x) not in self._known else x, args)
+        args = tree_map(lambda x: torch.zeros_like(x) if self._constant(x) else x, args)
         if name in {"view", "_unsafe_view"}:
-            return args[0].reshape(args[1])
+            return args[0].reshape(args[1])  # labels are expanded, which a view would refuse
         if name == "constant_pad_nd":
             return func(*args[:2], 0)
-        if name == "index_select":
-            return func(*args, **kwargs)
         return func(*args, **kwargs)
+
+    def _constant(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and value.is_floating_point() and id(value) not in self._known
 
     def _pool(self, x: Tensor, output: Any) -> Any:
         planes = self._shared(x, [-2, -1])
@@ -231,29 +232,58 @@ class _Follower(TorchDispatchMode):
         return self._shared(x, list(dims or range(x.ndim))).reshape(output.shape)
 
     def _shared(self, x: Tensor, dims: list[int]) -> Tensor:
-        """Return the one label along `dims`, kept with size 1; different ones are fixed, for they get mixed."""
+        """Return the one label along `dims`, kept with size 1; where labels differ they get mixed, so all are fixed."""
+        (x,) = _compact(x)
         top = x.amax(dims, keepdim=True)
         if ((x != 0) & (x != top)).any():
             self._fix(x)
-            return torch.zeros_like(top)
         return top
 
     def _read(self, x: Tensor, dim: int) -> Tensor:
-        rows = _compact(x, but=dim)[0].movedim(dim, 0).flatten(1).long()
+        (x,) = _compact(x, but=dim)
+        rows = x.movedim(dim, 0).flatten(1).long().cpu()
         self._tie_rows(rows)
         return rows.amax(1)
 
     def _tie_rows(self, rows: Tensor) -> None:
-        """Tie all labels in each row; zeros beside a label are a padded border and do not count."""
+        """Tie the labels in each row; a zero beside a label is a padded border, and does not count."""
         top = rows.amax(1, keepdim=True).expand_as(rows)
         self._tie(top[rows != 0], rows[rows != 0])
 
     def _fix(self, x: Tensor) -> None:
-        labels = _distinct(x)
-        self._tie(labels, torch.zeros_like(labels))
+        self._tie(x, torch.zeros_like(x))
 
     def _tie(self, a: Tensor, b: Tensor) -> None:
         a, b = (x.long().flatten() for x in _compact(a, b))
         codes = (a * self._count + b)[a != b].unique()
-        if len(codes):
-            self._ties.append(torch.stack([codes // self._count, codes % self._count], 1).cpu())
+        self._ties.append(torch.stack([codes // self._count, codes % self._count], 1).cpu())
+
+
+def _compact(*tensors: Tensor, but: int | None = None) -> list[Tensor]:
+    """Return tensors of one shape, cut to size 1 along the dimensions in which none of them changes."""
+    found = list(tensors)
+    for dim in range(tensors[0].ndim):
+        if all(x.stride(dim) == 0 for x in found) and (but is None or dim != but % tensors[0].ndim):
+            found = [x.narrow(dim, 0, 1) for x in found]
+    return found
+
+
+def _varies(labels: Tensor, dim: int) -> bool:
+    (labels,) = _compact(labels, but=dim)
+    return bool((labels != labels.narrow(dim, 0, 1)).any())
+
+
+def _zeros(value: Any) -> Any:
+    return torch.zeros_like(value) if isinstance(value, Tensor) else value
+
+
+def _components(ties: Tensor, count: int) -> Tensor:
+    """Return for each of `count` labels the lowest one that it is tied to, by way of others or directly."""
+    root = torch.arange(count)
+    while True:
+        low = root[ties].amin(1)
+        lower = root.scatter_reduce(0, ties[:, 0], low, "amin").scatter_reduce(0, ties[:, 1], low, "amin")
+        lower = lower.scatter_reduce(0, root, lower, "amin")[lower]
+        if torch.equal(lower, root):
+            return root
+        root = lower

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.context import Context, Progress, fingerprint
-from workbench.network import clone
+from workbench.errors import Refused
+from workbench.network import architecture, check, clone
 from workbench.recipe import Control, ModelName, Range, Step
 from workbench.registry import techniques
 from workbench.training import Loss, Schedule, cross_entropy, fit, logits
@@ -50,19 +52,29 @@ class Distill(Step):
     ] = "compressed"
 
     def apply(self, model: nn.Module, ctx: Context) -> nn.Module:
-        student = clone(model) if self.student == "compressed" else ctx.build(self.student)
+        student = clone(model) if self.student == "compressed" else self._fitting(ctx.build(self.student), ctx)
         loss = cross_entropy if self.alpha == 0 else softened(self._scores(ctx), self.temperature, self.alpha)
-        title = "distilling" if self.alpha else "training without a teacher"
-        return fit(student, ctx, Schedule(epochs=self.epochs, lr=self.lr), loss, title=title)
+        # one title for both arms: it salts the order of the images, which must not differ between them
+        return fit(student, ctx, Schedule(epochs=self.epochs, lr=self.lr), loss, title="training the student")
 
     def _scores(self, ctx: Context) -> Tensor:
-        teacher = ctx.original if self.teacher == "original" else ctx.load(self.teacher)
+        teacher = ctx.original if self.teacher == "original" else self._fitting(ctx.load(self.teacher), ctx)
 
         def compute() -> Tensor:
             ctx.report(Progress(0.0, "asking the teacher"))
-            return logits(teacher.eval(), ctx.train, ctx, "asking the teacher")
+            return logits(teacher, ctx.train, ctx, "asking the teacher")
 
         return ctx.cache.get(f"teacher/{fingerprint(teacher)}", compute)
+
+    def _fitting(self, other: nn.Module, ctx: Context) -> nn.Module:
+        """Return a network of the zoo in evaluation mode; raises `Refused` unless it maps these images to scores."""
+        with torch.no_grad():
+            classes = ctx.original(ctx.example).shape[1]
+        try:
+            check(other, ctx.example, classes)
+        except Refused as refusal:
+            raise Refused(f"{architecture(other) or 'the other network'} cannot be used here: {refusal}") from None
+        return other.eval()
 
 
 def softened(teacher: Tensor, temperature: float, alpha: float) -> Loss:

@@ -1,0 +1,104 @@
+"""`workbench` and `workbench lab`: who may see what, and where."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from http.cookiejar import CookieJar
+from pathlib import Path
+
+import pytest
+
+from workbench import resources
+from workbench.cli.serve import EXTENSIONS, Address, _arguments, _free, _notebooks, _settings
+from workbench.errors import Refused
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_next_free_port_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = _free(Address(ip="127.0.0.1", port=port, browser=False, token="t"))
+    assert port < found.port < port + 50
+
+
+def test_an_address_that_is_not_ours_is_refused() -> None:
+    with pytest.raises(Refused, match=r"192\.0\.2\.1"):
+        _free(Address(ip="192.0.2.1", port=8866, browser=False, token=""))
+
+
+@pytest.mark.parametrize(
+    ("ip", "token", "url"),
+    [
+        ("127.0.0.1", "a b", "http://127.0.0.1:1/?token=a+b"),
+        ("::1", "", "http://[::1]:1/"),
+        ("0.0.0.0", "t", "http://127.0.0.1:1/?token=t"),
+    ],
+)
+def test_the_address_to_open(ip: str, token: str, url: str) -> None:
+    assert Address(ip=ip, port=1, browser=False, token=token).url == url
+
+
+def test_the_dashboard_is_served_for_strangers() -> None:
+    settings = _settings()
+    assert "@voila-dashboards/widgets-manager8" in settings.VoilaConfiguration.extension_allowlist
+    assert settings.VoilaConfiguration.show_tracebacks is False
+    assert settings.MappingKernelManager.cull_interval >= 300
+    arguments = _arguments(Address(ip="127.0.0.1", port=1, browser=False, token="t"))
+    assert "--Voila.token=t" in arguments
+
+
+def test_binder_shows_the_same_extensions() -> None:
+    script = (ROOT / "binder" / "postBuild").read_text()
+    settings = json.loads(script.partition("<<'JSON'\n")[2].partition("\nJSON")[0])
+    assert tuple(settings["VoilaConfiguration"]["extension_allowlist"]) == EXTENSIONS
+
+
+def test_the_notebooks_of_a_checkout_are_opened_where_they_are() -> None:
+    assert _notebooks(None) == resources.notebooks()
+
+
+def test_copied_notebooks_keep_a_persons_changes(tmp_path: Path) -> None:
+    folder = _notebooks(tmp_path / "mine")
+    copy = folder / "dashboards" / "workbench.ipynb"
+    assert copy.read_bytes() == resources.dashboard().read_bytes()
+    copy.write_text("changed")
+    _notebooks(folder)
+    assert copy.read_text() == "changed"
+
+
+@pytest.mark.slow
+def test_the_dashboard_asks_for_its_token(tmp_path: Path) -> None:
+    environment = {**os.environ, "WORKBENCH_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "workbench", "--no-browser"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        url = next(word for word in process.stdout.readline().split() if word.startswith("http"))
+        bare, _, _ = url.partition("?")
+        deadline = time.monotonic() + 60
+        while "Log in" not in (page := fetch(bare)) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert "Password or token" in page
+        assert 'id="jupyter-config-data"' in fetch(url)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def fetch(url: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    try:
+        with opener.open(url, timeout=30) as response:
+            return str(response.read().decode())
+    except (urllib.error.URLError, ConnectionError):
+        return ""

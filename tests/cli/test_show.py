@@ -1,0 +1,25 @@
+"""How rows and lists are shown to people."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench.cli import show
+from workbench.result import Estimate
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(value=0.5, low=0.25, high=0.75, how="measured", n=8), "50.00 % [25.00, 75.00]"),
+        (Estimate.counted(1234567, "bytes"), "1,234,567 bytes"),
+        (Estimate.counted(12), "12"),
+        (Estimate(value=1.5, low=1.25, high=1.75, how="measured", unit="ms"), "1.5 ms [1.25, 1.75]"),
+    ],
+)
+def test_values(estimate: Estimate, text: str) -> None:
+    assert show.value(estimate) == text
+
+
+def test_columns_are_aligned() -> None:
+    assert show.table([["a", "bb", "c"], ["aaa", "b", ""]]) == "a    bb  c\naaa  b"
