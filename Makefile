@@ -1,4 +1,4 @@
-# make dashboard    serve the dashboard and open it in the browser
+# make dashboard    serve the dashboard and open it in the browser (OPTIONS="--port 9000 --no-browser")
 # make lab          the notebooks in JupyterLab
 # make test         the tests; make test-slow those that take minutes
 # make lint         formatting, lint, types, who imports whom
@@ -13,10 +13,10 @@ READY = .venv/.ready
 .PHONY: dashboard lab test test-slow lint bench clean
 
 dashboard: $(READY)
-	$(BIN)/workbench
+	$(BIN)/workbench $(OPTIONS)
 
 lab: $(READY)
-	$(BIN)/workbench lab
+	$(BIN)/workbench lab $(OPTIONS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not network"

@@ -96,6 +96,8 @@ class Engine:
         self._live = Background("live", self._show_error)
         self._training = Background("training", self._show_error)
         state.observe(lambda _: self.refresh(), ["model", "data", "recipe", "seed"])
+        # a page may open long after its kernel ran the notebook, because servers keep kernels warm
+        state.page.on_msg(lambda *_: self.reload())
         self.refresh()
 
     @property
@@ -176,7 +178,11 @@ class Engine:
     def reload(self) -> None:
         """Read the saved rows of the present model and data."""
         job = self.state.job
-        rows = self.store.query(model=job.model.name, data=job.data.name)
+        try:
+            rows = self.store.query(model=job.model.name, data=job.data.name)
+        except Refused as refusal:
+            self._show_error(str(refusal))
+            return
         self.state.put(saved=tuple(row for row in rows if row.job.model == job.model and row.job.recipe.steps))
 
     def save(self, row: Result) -> None:

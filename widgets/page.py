@@ -59,6 +59,7 @@ export default {
       attributeFilter: ["class", "aria-valuenow", "data-jp-theme-light"],
     });
     update();
+    model.send({ shown: true });
     return () => observer.disconnect();
   },
 };
@@ -66,7 +67,7 @@ export default {
 
 
 class Page(anywidget.AnyWidget):
-    """Put one on a page; `dark` says which theme the page has."""
+    """Put one on a page; `dark` says which theme the page has. A message `{"shown": true}` comes when a page opens."""
 
     _esm = _ESM
     _css = theme.CSS

@@ -38,6 +38,7 @@ CSS = """
 .dsw .widget-hprogress { width: 100%; }
 .dsw-step { border-top: 1px solid var(--jp-border-color3, #e4e4e4); padding: 6px 0 4px; overflow: visible; }
 .dsw-step > .widget-checkbox .widget-label-basic, .dsw-step > .widget-checkbox label { font-weight: 600; }
+.dsw .widget-checkbox label { white-space: normal; }
 .dsw-step .widget-checkbox { width: 100%; }
 .dsw-more { padding-left: 12px; border-left: 2px solid var(--jp-border-color3, #e4e4e4); overflow: visible; }
 .dsw-numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 8px; margin: 2px 0; }

@@ -261,7 +261,7 @@ class Recipe:
         return any(step.trains for step in self.steps)
 
     def control(self) -> tuple[str, Recipe] | None:
-        """Return title and recipe of the control arm of the last step that has one and is not itself the control."""
+        """Return title and recipe of the control arm of the last step that has one; None where this is it."""
         for index in reversed(range(len(self.steps))):
             step = self.steps[index]
             if step.control is not None:

@@ -104,6 +104,8 @@ class Registry(Generic[T]):
             for module in pkgutil.iter_modules(package.__path__):
                 if not module.name.startswith("_"):
                     importlib.import_module(f"{self.package}.{module.name}")
+            # a module that was imported on its own, before this look-up, registered out of turn
+            self._entries = dict(sorted(self._entries.items(), key=lambda entry: self._homes[entry[0]][0]))
             self._loaded = True  # after the loop: a broken file fails at every look-up, not only at the first
 
 

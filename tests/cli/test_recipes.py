@@ -32,6 +32,13 @@ def test_options_of_one_technique_make_one_step(workbench, rows) -> None:
     assert (step["ratio"], step["scope"], step["score"]) == (0.25, "layer", "magnitude")
 
 
+def test_a_value_alone_is_for_the_first_field(workbench, rows) -> None:
+    (step,) = recipe_of(workbench, rows, "--weight-bits", "3,symmetric=false")
+    assert (step["bits"], step["symmetric"]) == (3, False)
+    (step,) = recipe_of(workbench, rows, "--channels", "0.25")  # its short form has the name of the technique itself
+    assert (step["step"], step["ratio"]) == ("channels", 0.25)
+
+
 def test_a_technique_by_its_name_alone_has_its_defaults(workbench, rows) -> None:
     (step,) = recipe_of(workbench, rows, "--weight-bits")
     assert step == techniques.get("weight_bits")().to_dict()
@@ -52,7 +59,9 @@ def test_options_are_sorted_and_come_after_the_file(workbench, rows, tmp_path: P
         (("--prune", "many"), "'many'"),
         (("--bits", "0"), "got '0'"),
         (("--magnitude", "ratio=0.5", "--prune", "0.5"), "magnitude.ratio is given twice"),
+        (("--magnitude", "0.5", "--prune", "0.5"), "magnitude.ratio is given twice"),
         (("--magnitude", "colour=red"), "'colour=red'"),
+        (("--magnitude", "red"), "'red'"),
         (("--recipe", "missing.json"), "missing.json cannot be read"),
     ],
 )

@@ -28,7 +28,7 @@ def wait_until_served(url: str, process: subprocess.Popen, log: Path, seconds: f
     while time.monotonic() < end:
         assert process.poll() is None, f"the server ended:\n{log.read_text()}"
         try:
-            urllib.request.urlopen(url, timeout=2).close()
+            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310  # our own address
         except OSError:
             time.sleep(0.2)
         else:
@@ -114,7 +114,13 @@ class Dashboard:
     def slide(self, box: str, name: str, key: str, times: int) -> None:
         """Press a key on the slider `name` in the box of the technique titled `box`."""
         step = self.scope.locator(".dsw-step").filter(has=self.page.get_by_label(box, exact=True))
-        handle = step.get_by_role("slider", name=re.compile(f"^{name}$", re.I)).first
+        self._press(step.get_by_role("slider", name=re.compile(f"^{name}$", re.I)).first, key, times)
+
+    def slide_any(self, name: str, key: str, times: int) -> None:
+        """Press a key on the visible slider `name`."""
+        self._press(self.scope.get_by_role("slider", name=name, exact=True).locator("visible=true"), key, times)
+
+    def _press(self, handle, key: str, times: int) -> None:
         handle.focus()
         for _ in range(times):
             self.page.keyboard.press(key)

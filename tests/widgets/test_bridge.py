@@ -6,10 +6,10 @@ import threading
 import time
 
 import pytest
-from workbench.context import Progress
-from workbench.errors import Refused
 
 from widgets.bridge import Background
+from workbench.context import Progress
+from workbench.errors import Refused
 
 
 def until(condition, seconds=20.0):

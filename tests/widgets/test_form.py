@@ -7,10 +7,10 @@ from typing import Annotated, final
 
 import ipywidgets as ipw
 import pytest
-from workbench.recipe import Choice, ModelName, PerLayer, Range, Step, Switch
-from workbench.registry import techniques
 
 from widgets.form import LayerValues, StepForm
+from workbench.recipe import Choice, ModelName, PerLayer, Range, Step, Switch
+from workbench.registry import techniques
 
 
 @final

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from workbench.result import Estimate
 
 from widgets.text import interval, label, percent, quantity
+from workbench.result import Estimate
 
 
 @pytest.mark.parametrize(

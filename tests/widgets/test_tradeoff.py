@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
+from widgets.figures.tradeoff import Mark, axes, mark, pareto, summary, tradeoff_figure, tradeoff_info
 from workbench.recipe import Recipe
 from workbench.registry import techniques
 from workbench.result import DataRef, Estimate, Job, ModelRef, Result
-
-from widgets.figures.tradeoff import Mark, axes, mark, pareto, summary, tradeoff_figure, tradeoff_info
 
 
 def row(size, accuracy, *steps, low=None, high=None):

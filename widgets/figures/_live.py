@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import plotly.graph_objects as go
 
-
 CONFIG = {
     "responsive": True,
     "displaylogo": False,

@@ -139,7 +139,7 @@ def tradeoff_figure(info: TradeoffInfo, dark: bool = False) -> go.FigureWidget:
     for name in info.groups:
         title, style = _STYLES[name]
         hover = {"hoverinfo": "skip"} if name == "front" else {"hovertemplate": "%{text}<extra></extra>"}
-        figure.add_trace(go.Scatter(name=title, x=[], y=[], **style, **hover))
+        figure.add_trace(go.Scatter(name=title, x=[], y=[], cliponaxis=False, **style, **hover))
     figure.update_layout(
         autosize=True,
         height=430,
@@ -175,7 +175,7 @@ def draw_(figure: go.FigureWidget, info: TradeoffInfo) -> None:
         if seen:
             # the plot keeps room for the whole interval, and never jumps about while a point moves inside it
             low = min(m.low for m in seen)
-            figure.layout.yaxis.range = [max(-0.02, min(0.9, low - 0.05)), 1.02]
+            figure.layout.yaxis.range = [max(-0.02, min(0.9, low - 0.05)), 1.0]
             figure.layout.xaxis.range = [0, 1.08 * max(m.x for m in seen)]
 
 
@@ -183,6 +183,11 @@ def summary(info: TradeoffInfo) -> str:
     """Return the picture in one sentence, for those who do not see it."""
     if info.current is None or info.baseline is None:
         return "No network measured yet."
+    if info.current.key == info.baseline.key:
+        return (
+            f"The original: {percent(info.current.y)} accuracy at {info.current.cost}. "
+            "Tick a technique and move its slider to make it smaller."
+        )
     ratio = info.baseline.x / info.current.x if info.current.x else float("inf")
     return (
         f"Now {percent(info.current.y)} accuracy at {info.current.cost}, "

@@ -35,7 +35,8 @@ class ModelPanel(Panel):
             return
         values: dict[str, object] = {"model": ModelRef(name=name)}
         suited = _card_of(name)
-        if suited is not None and suited.data and self.state.data.name not in suited.data:
+        fits = suited is None or not suited.data or self.state.data.name in suited.data
+        if suited is not None and suited.data and (self.state.error or not fits):
             values["data"] = DataRef(name=suited.data[0])
         self.state.put(**values)
 

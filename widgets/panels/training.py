@@ -34,7 +34,7 @@ class TrainingPanel(Panel):
         options = [(technique.title, technique.name) for technique in trained]
         self.choice = ipw.ToggleButtons(options=options, description="How", style={"button_width": "auto"})
         self.control = ipw.Checkbox(value=True, indent=False)
-        self.auto = ipw.Checkbox(value=False, indent=False, description="Train again whenever a setting below changes")
+        self.auto = ipw.Checkbox(value=False, indent=False, description="Train again at every change")
         self.go = ipw.Button(description="Train", button_style="primary", tooltip="Train with the sliders as they are")
         self.stop = ipw.Button(description="Cancel", disabled=True, tooltip="Stop within one batch")
         self.bar = ipw.FloatProgress(min=0, max=1, value=0)

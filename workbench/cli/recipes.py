@@ -33,7 +33,8 @@ class RecipeCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help of the options in two parts: the command's own, and those of the techniques."""
         made = ctx.meta[_OPTIONS]
-        for title, params in (("Options", [p for p in self.get_params(ctx) if p not in made]), ("Techniques", made)):
+        own = [param for param in self.get_params(ctx) if param not in made]
+        for title, params in (("Options", own), ("Techniques; a value alone is for the first field", made)):
             with formatter.section(title):
                 records = [param.get_help_record(ctx) for param in params if isinstance(param, click.Option)]
                 formatter.write_dl([record for record in records if record is not None])
@@ -67,8 +68,11 @@ def _read(file: str) -> Recipe:
 
 def _step(cls: type[Step], settings: dict[str | None, str]) -> Step:
     """Make a step from `field=value,...` and from the short options of single fields."""
-    parts = [settings.get(None, "")]
-    named = {part.partition("=")[0] for part in parts[0].split(",")}
+    first, *others = settings.get(None, "").split(",")
+    if first and "=" not in first:
+        first = f"{_main(cls)}={first}"
+    parts = [first, *others]
+    named = {part.partition("=")[0] for part in parts}
     for field, text in settings.items():
         if field in named:
             raise Refused(f"{cls.name}.{field} is given twice")
@@ -77,11 +81,16 @@ def _step(cls: type[Step], settings: dict[str | None, str]) -> Step:
     return cls.parse(",".join(filter(None, parts)))
 
 
+def _main(cls: type[Step]) -> str:
+    """Return the field that a value alone is for."""
+    return cls.flags.get(cls.name, cls.fields()[0].name)
+
+
 def _technique_options(taken: set[str]) -> list[click.Option]:
     options: dict[str, click.Option] = {}
     for cls in sorted(techniques, key=lambda cls: cls.order):
         known = {field.name: field for field in cls.fields()}
-        flags = {flag: known[name] for flag, name in cls.flags.items()}
+        flags = {flag: known[name] for flag, name in cls.flags.items() if flag != cls.name}
         for name, field in {cls.name: None, **flags}.items():
             text = f"{cls.title}: {_allowed(field.spec)}." if field else f"{cls.title}. {_fields(cls)}"
             flag = f"--{name.replace('_', '-')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import secrets
 import shutil
 import socket
@@ -71,6 +72,7 @@ def serve_dashboard(address: Address) -> None:
     """Serve the dashboard until it is interrupted."""
     from voila.app import Voila
 
+    _use_this_python_()
     address = _free(address)
     notebook = resources.dashboard()
     click.echo(f"The dashboard is at {address.url}  (Ctrl-C stops it)")
@@ -78,6 +80,11 @@ def serve_dashboard(address: Address) -> None:
         threading.Thread(target=_open_when_ready, args=(address,), daemon=True).start()
     # in this process, so that the token is in no list of processes
     Voila.launch_instance([str(notebook), *_arguments(address)], config=_settings())
+
+
+def _use_this_python_() -> None:
+    """Let notebooks run in this environment, even where another one has left its kernel in the person's settings."""
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 
 
 def _arguments(address: Address) -> list[str]:
@@ -153,6 +160,7 @@ def lab(port: int, no_browser: bool, folder: Path | None) -> None:
     """
     from jupyterlab.labapp import LabApp
 
+    _use_this_python_()
     folder = _notebooks(folder)
     click.echo(f"The notebooks are in {folder}")
     settings = {

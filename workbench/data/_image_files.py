@@ -36,7 +36,10 @@ class FileImages(Images):
         self._have = torch.zeros(keep, dtype=torch.bool)
 
     def pixels(self, indices: Tensor) -> Tensor:
-        return torch.stack([self._one(index) for index in indices.tolist()])
+        batch = torch.empty((len(indices), 3, *self._size), dtype=torch.uint8)
+        for place, index in enumerate(indices.tolist()):
+            batch[place] = self._one(index)
+        return batch
 
     def _one(self, index: int) -> Tensor:
         if index >= len(self._kept):
@@ -93,7 +96,8 @@ def _size(path: Path) -> Size:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            rotated = image.getexif().get(0x0112) in _ROTATED
+            # cameras write JPEG; for PNG the question alone would decode the whole image
+            rotated = image.format == "JPEG" and image.getexif().get(0x0112) in _ROTATED
     except Exception as error:  # a broken file makes Pillow raise nearly anything
         raise _unreadable(path, error) from None
     return (width, height) if rotated else (height, width)

@@ -31,16 +31,23 @@ def open_splits(ref: DataRef, card: DataCard, dataset: str, files: tuple[str, ..
     try:
         train, test = (make(str(root), train=which, download=False) for which in (True, False))
     except (RuntimeError, ValueError, OSError, EOFError, AssertionError) as error:
-        raise Refused(
-            f"the files of {card.name} in {(root / files[0]).parent} are damaged ({error}): "
-            "move them away, and they are downloaded again"
-        ) from None
+        raise _damaged(card, root, files, str(error)) from None
     tensors = (_pixels(train), torch.as_tensor(train.targets), _pixels(test), torch.as_tensor(test.targets))
+    for pixels, labels in (tensors[:2], tensors[2:]):
+        if len(pixels) != len(labels) or labels.unique().tolist() != list(range(len(card.classes))):
+            raise _damaged(card, root, files, "their labels do not belong to their images")
     return Splits.carve(
         TensorImages(tensors[0], tensors[1]),
         TensorImages(tensors[2], tensors[3]),
         card.classes,
         content_digest(*tensors),
+    )
+
+
+def _damaged(card: DataCard, root: Path, files: tuple[str, ...], reason: str) -> Refused:
+    folder = (root / files[0]).parent
+    return Refused(
+        f"the files of {card.name} in {folder} are damaged ({reason}): move them away to download them again"
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from workbench.cards import Data, DataCard
-from workbench.data._image_files import LARGEST, FileImages, Size, common_size
+from workbench.data._image_files import FileImages, Size, common_size
 from workbench.data._splits import stratified
 from workbench.errors import Refused
 from workbench.images import Splits
@@ -111,7 +111,7 @@ def _open(root: Path, train: Found, test: Found, size: Size) -> Splits:
         FileImages(train.files, train.labels, size),
         FileImages(test.files, test.labels, size),
         train.classes,
-        digest([train.classes, listed, size, len(train.files), LARGEST]),
+        digest([train.classes, listed, size, len(train.files)]),
     )
 
 

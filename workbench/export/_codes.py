@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.export._coded import Coded, deflate, shortest
-from workbench.export._container import Body, damaged, inflate
+from workbench.export._container import Body, checked, damaged, inflate
 
 Codes: TypeAlias = NDArray[np.int32]
 
@@ -56,7 +56,7 @@ def encode_codes(values: Codes) -> Coded:
 
 def decode_codes(spec: Any, count: int, body: Body) -> Codes:
     """Return the `count` values of a stream; raises `Refused` for a spec that this module does not write."""
-    match spec:
+    match checked(spec):
         case ["constant", int(low)] if abs(low) <= _FARTHEST:
             return np.full(count, low, dtype=np.int32)
         case ["packed", int(low), int(step), int(width)] if 1 <= width <= _WIDEST:

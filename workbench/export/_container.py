@@ -89,6 +89,13 @@ def inflate(frame: bytes, *, limit: int) -> bytes:
         raise damaged("a part of it is not a zstd frame") from None
 
 
+def checked(spec: Any) -> Any:
+    """Return the spec of a stream unless it holds true or false, which Python would take for the numbers 1 and 0."""
+    if isinstance(spec, list) and any(isinstance(item, bool) for item in spec):
+        raise damaged("a stream is described by truth values")
+    return spec
+
+
 @final
 class Body:
     """The bytes behind the header, taken in order and never beyond their end."""

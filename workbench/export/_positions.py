@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.export._coded import Coded, shortest
 from workbench.export._codes import decode_codes, encode_codes
-from workbench.export._container import Body, damaged
+from workbench.export._container import Body, checked, damaged
 
 Positions: TypeAlias = NDArray[np.int64]
 
@@ -39,7 +39,7 @@ def encode_positions(filled: NDArray[np.bool_]) -> Coded:
 
 def decode_positions(spec: Any, size: int, body: Body) -> Positions:
     """Return the ascending positions in an array of `size`; raises `Refused` for a spec not written here."""
-    match spec:
+    match checked(spec):
         case ["bitmap", codes]:
             return np.flatnonzero(decode_codes(codes, size, body))
         case ["gaps", int(limit), int(count), codes] if 1 <= limit <= 255 and 0 <= count <= size:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from workbench.errors import Refused
 from workbench.export._coded import Coded
@@ -127,6 +128,8 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 def check_storable(name: str, tensor: Tensor) -> None:
     """Raise `Refused` for a tensor that a file cannot hold."""
+    if is_lazy(tensor):
+        raise Refused(f"{name} has no values yet: run the network once, so that its lazy layers take their shape")
     plain = tensor.layout == torch.strided and not tensor.is_quantized
     if not plain or tensor.is_meta or str(tensor.dtype).removeprefix("torch.") not in DTYPES:
         raise Refused(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from workbench.export._coded import Coded, deflate, shortest
 from workbench.export._codes import decode_codes, encode_codes
-from workbench.export._container import Body, damaged, inflate
+from workbench.export._container import Body, checked, damaged, inflate
 
 Words: TypeAlias = NDArray[np.integer[Any]]
 """Little-endian unsigned words of 1, 2, 4 or 8 bytes."""
@@ -42,7 +42,7 @@ def encode_words(words: Words) -> Coded:
 def decode_words(spec: Any, count: int, itemsize: int, body: Body) -> Words:
     """Return the `count` words of a stream; raises `Refused` for a spec that this module does not write."""
     kind = np.dtype(f"<u{itemsize}")
-    match spec:
+    match checked(spec):
         case ["constant", int(word)] if 0 <= word < 2 ** (8 * itemsize):
             return np.full(count, word, dtype=kind)
         case ["raw"]:

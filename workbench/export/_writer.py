@@ -12,7 +12,7 @@ from workbench.export import _container
 from workbench.export._coded import Coded
 from workbench.export._header import GRID_POOLS, POOLS, Entry, Header
 from workbench.export._slots import Slot
-from workbench.export._tensors import Stored, check_storable, same_bits, store_codes, store_words, words_of
+from workbench.export._tensors import Stored, same_bits, store_codes, store_words, words_of
 from workbench.export._words import encode_words
 from workbench.grid import Grid
 from workbench.network import FREE, weight_format
@@ -31,9 +31,8 @@ class Writer:
         self._parts: list[tuple[str, Coded]] = []
 
     def add(self, places: Mapping[str, Slot]) -> None:
-        """Add the one tensor that these slots share."""
+        """Add the one tensor that these slots share, which must be storable."""
         names, slot = tuple(places), next(iter(places.values()))
-        check_storable(names[0], slot.tensor)
         tensor = slot.tensor.detach().cpu()
         shape = tuple(tensor.shape)
         if slot.category in POOLS and tensor.dtype == torch.float32:

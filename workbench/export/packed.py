@@ -26,6 +26,7 @@ from workbench.export._header import Header
 from workbench.export._reader import fill_
 from workbench.export._slots import sharing, slots
 from workbench.export._surgery import fit_, groups_of
+from workbench.export._tensors import check_storable
 from workbench.export._writer import CATEGORIES, Writer
 from workbench.network import architecture, name_architecture_
 
@@ -52,14 +53,15 @@ def pack(model: nn.Module, about: Mapping[str, Any] = _NOTHING) -> Packed:
     Raises `Refused` for tensors that no file can hold, and where `about` is not plain JSON.
     """
     found = slots(model)
+    for name, slot in found.items():
+        check_storable(name, slot.tensor)
     counts = Counter(int(slot.tensor) for slot in found.values() if slot.counts_batches)
     batches = counts.most_common(1)[0][0] if counts else 0
     writer = Writer()
     for places in sharing(found):
         if not all(slot.counts_batches and int(slot.tensor) == batches for slot in places.values()):
             writer.add(places)
-    name = architecture(model)
-    public = "" if name.startswith("user:") else name
+    public = "" if architecture(model).startswith("user:") else architecture(model)
     data, ledger = writer.finish(architecture=public, about=about, groups=groups_of(model), batches=batches)
     return Packed(data, ledger)
 

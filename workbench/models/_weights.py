@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 
 from workbench import resources
 from workbench.errors import Refused
+from workbench.files import write_whole
 
 
 def shipped(name: str) -> Path:
@@ -35,14 +35,11 @@ def save(model: nn.Module, path: Path, about: Mapping[str, Any]) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # one entry: safetensors writes several in an order of its own, different each time
     content = to_safetensors(state, {"workbench": json.dumps(about, sort_keys=True)})
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise Refused(f"the weights cannot be written to {path}: {error.strerror}") from None
+        raise Refused(f"the folder {path.parent} cannot be made: {error.strerror}") from None
+    write_whole(path, content)
 
 
 def _slug(name: str) -> str:

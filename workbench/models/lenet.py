@@ -56,14 +56,12 @@ def _card(name: str, title: str, summary: str, parameters: int) -> ModelCard:
     )
 
 
-_TRAINING = Training(epochs=10, lr=0.05, batch=128)
-
 models.register(
     Model(
         card=_card("lenet-300-100", "LeNet-300-100", "A perceptron with two hidden layers.", 266_610),
         build=lenet_300_100,
         build_for=lenet_300_100,
-        training=_TRAINING,
+        training=Training(epochs=10, lr=0.05, batch=128),
     )
 )
 models.register(
@@ -71,6 +69,6 @@ models.register(
         card=_card("lenet5", "LeNet-5 (20-50-500)", "Two convolutions and two linear layers.", 431_080),
         build=lenet5,
         build_for=lenet5,
-        training=_TRAINING,
+        training=Training(epochs=5, lr=0.05, batch=128),
     )
 )

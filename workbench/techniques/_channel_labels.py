@@ -233,11 +233,14 @@ class _Follower(TorchDispatchMode):
 
     def _shared(self, x: Tensor, dims: list[int]) -> Tensor:
         """Return the one label along `dims`, kept with size 1; where labels differ they get mixed, so all are fixed."""
+        shape = list(x.shape)
+        for dim in dims:
+            shape[dim] = 1
         (x,) = _compact(x)
         top = x.amax(dims, keepdim=True)
         if ((x != 0) & (x != top)).any():
             self._fix(x)
-        return top
+        return top.expand(shape)
 
     def _read(self, x: Tensor, dim: int) -> Tensor:
         (x,) = _compact(x, but=dim)

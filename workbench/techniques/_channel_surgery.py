@@ -79,7 +79,8 @@ def _slice_layer_(layer: Layer, rows: Tensor, columns: Tensor) -> None:
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = len(rows), len(columns)
     else:
-        layer.groups = layer.groups * len(rows) // layer.out_channels
+        if grouped:
+            layer.groups = layer.groups * len(rows) // layer.out_channels
         layer.out_channels, layer.in_channels = len(rows), len(columns)
 
 

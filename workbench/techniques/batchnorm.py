@@ -37,20 +37,21 @@ class BatchNorm(Step):
     keep_better: Annotated[bool, Switch("keep the new statistics only where agreement with the original rises")] = True
 
     def apply(self, model: nn.Module, ctx: Context) -> nn.Module:
-        norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        same = clone(model).eval()
+        norms = [m for m in same.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
         if not norms:
             ctx.note("batch norm: this network has none, nothing to re-estimate")
-            return clone(model)
+            return same
         chosen = torch.arange(min(self.images, len(ctx.calibration)))
         if not self.keep_better:
-            return reestimated(model, chosen, ctx)
+            return reestimated(same, chosen, ctx)
         fit, judge = chosen[::2], chosen[1::2]
         wanted = _answers(ctx.original, judge, ctx, cached=True)
-        before = _agreement(_answers(model, judge, ctx), wanted)
-        after = _agreement(_answers(reestimated(model, fit, ctx), judge, ctx), wanted)
+        before = _agreement(_answers(same, judge, ctx), wanted)
+        after = _agreement(_answers(reestimated(same, fit, ctx), judge, ctx), wanted)
         kept = "re-estimated" if after > before else "kept as it was"
         ctx.note(f"batch norm {kept}: agreement with the original on {len(judge)} images {before:.1%} → {after:.1%}")
-        return reestimated(model, chosen, ctx) if after > before else clone(model)
+        return reestimated(same, chosen, ctx) if after > before else same
 
 
 @torch.no_grad()

@@ -1,0 +1,156 @@
+"""Magnitude pruning: masks worked by hand, LAMP against a plain loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from workbench.context import Context
+from workbench.network import layers, weight_format
+from workbench.techniques.magnitude import Magnitude, keep_largest, lamp
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SMALL = ((1.0, -2.0), (3.0, -4.0))
+LARGE = ((10.0, 20.0), (30.0, -40.0))
+
+
+def two_layers(first: object = SMALL, second: object = LARGE) -> nn.Module:
+    """Return a perceptron with two weights [2, 2] that are given."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    model[0].weight.data = torch.tensor(first)
+    model[2].weight.data = torch.tensor(second)
+    return model
+
+
+def masks(model: nn.Module) -> dict[str, list[list[int]]]:
+    return {name: weight_format(layer).mask.int().tolist() for name, layer in layers(model).items()}
+
+
+def share(model: nn.Module) -> dict[str, float]:
+    return {name: float((layer.weight == 0).float().mean()) for name, layer in layers(model).items()}
+
+
+def test_lamp_of_one_to_four_by_hand() -> None:
+    # squares 1 4 9 16, and the sums of those not smaller 30 29 25 16
+    scores = lamp(torch.tensor(SMALL))
+    assert scores.flatten().tolist() == pytest.approx([1 / 30, 4 / 29, 9 / 25, 1.0])
+
+
+def test_lamp_orders_ties_by_position() -> None:
+    assert lamp(torch.tensor([2.0, -2.0, 0.0, 2.0])).tolist() == pytest.approx([4 / 12, 4 / 8, 0.0, 1.0])
+
+
+def test_lamp_of_zeros_is_zero() -> None:
+    assert lamp(torch.zeros(2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+@patient
+@given(st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=30))
+def test_lamp_is_the_plain_loop(values: list[float]) -> None:
+    squares = np.square(np.asarray(values, np.float64))
+    order = np.argsort(np.square(np.asarray(values, np.float32)), kind="stable")
+    wanted = np.zeros(len(values))
+    for place, index in enumerate(order):
+        remaining = squares[order[place:]].sum()
+        wanted[index] = squares[index] / remaining if remaining > 1e-30 else 0
+    found = lamp(torch.tensor(values, dtype=torch.float32)).numpy()
+    big = squares > 1e-30  # below, float32 has no squares
+    np.testing.assert_allclose(found[big], wanted[big], rtol=1e-4)
+
+
+def test_keep_largest_drops_the_lowest_and_breaks_ties_by_position() -> None:
+    score = torch.tensor([[3.0, 1.0, 1.0], [1.0, 2.0, 0.0]])
+    assert keep_largest(score, 0.5).int().tolist() == [[1, 0, 0], [1, 1, 0]]
+    assert keep_largest(score, 0).all()
+    assert not keep_largest(score, 1).any()
+
+
+@patient
+@given(st.integers(1, 400), st.floats(0, 0.99))
+def test_keep_largest_drops_exactly_the_rounded_share(count: int, ratio: float) -> None:
+    dropped = int((~keep_largest(torch.arange(count).float(), ratio)).sum())
+    assert dropped == round(ratio * count)
+
+
+def test_one_threshold_by_magnitude_empties_the_small_layer(ctx: Context) -> None:
+    result = Magnitude(ratio=0.5, score="magnitude").apply(two_layers(), ctx)
+    assert masks(result) == {"0": [[0, 0], [0, 0]], "2": [[1, 1], [1, 1]]}
+    assert result[0].weight.tolist() == [[0, 0], [0, 0]]
+    assert result[2].weight.tolist() == [[10, 20], [30, -40]]
+
+
+def test_one_threshold_by_lamp_shares_fairly(ctx: Context) -> None:
+    # both layers have the scores 1/30 4/29 9/25 1: LAMP does not see how large a layer's weights are as a whole
+    result = Magnitude(ratio=0.5, score="lamp").apply(two_layers(), ctx)
+    assert masks(result) == {"0": [[0, 0], [1, 1]], "2": [[0, 0], [1, 1]]}
+
+
+def test_the_same_share_of_each_layer(ctx: Context) -> None:
+    result = Magnitude(ratio=0.25, score="magnitude", scope="layer").apply(two_layers(), ctx)
+    assert masks(result) == {"0": [[0, 1], [1, 1]], "2": [[0, 1], [1, 1]]}
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_a_layer_may_have_a_ratio_of_its_own(scope: str, ctx: Context) -> None:
+    step = Magnitude(ratio=0.5, score="magnitude", scope=scope, layers={"2": 0.75})
+    assert masks(step.apply(two_layers(), ctx)) == {"0": [[0, 0], [1, 1]], "2": [[0, 0], [0, 1]]}
+
+
+@pytest.mark.parametrize("score", ["lamp", "magnitude", "random"])
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_nothing_and_nearly_everything(scope: str, score: str, net: nn.Module, ctx: Context) -> None:
+    whole = Magnitude(ratio=0, scope=scope, score=score).apply(net, ctx)
+    assert all(torch.equal(layer.weight, layers(net)[name].weight) for name, layer in layers(whole).items())
+    bare = Magnitude(ratio=0.99, scope=scope, score=score).apply(net, ctx)
+    count = sum(layer.weight.numel() for layer in layers(net).values())
+    zeros = sum(int((layer.weight == 0).sum()) for layer in layers(bare).values())
+    parts = [count] if scope == "global" else [layer.weight.numel() for layer in layers(net).values()]
+    assert zeros == sum(round(0.99 * part) for part in parts)
+
+
+def test_lamp_never_empties_a_layer(net: nn.Module, ctx: Context) -> None:
+    net.conv1.weight.data *= 1e-3
+    bare = Magnitude(ratio=0.99).apply(net, ctx)
+    assert all(ratio < 1 for ratio in share(bare).values())
+
+
+def test_what_was_pruned_stays_pruned(net: nn.Module, ctx: Context) -> None:
+    first = Magnitude(ratio=0.6).apply(net, ctx)
+    for score in ("lamp", "magnitude", "random"):
+        second = Magnitude(ratio=0.3, score=score).apply(first, ctx)
+        third = Magnitude(ratio=0.8, score=score).apply(first, ctx)
+        for name, layer in layers(first).items():
+            before = weight_format(layer).mask
+            assert torch.equal(weight_format(layers(second)[name]).mask, before)  # the 30 % lie within the 60 %
+            assert not (weight_format(layers(third)[name]).mask & ~before).any()
+        zeros = sum(int((layer.weight == 0).sum()) for layer in layers(third).values())
+        assert zeros == round(0.8 * sum(layer.weight.numel() for layer in layers(net).values()))
+
+
+def test_the_random_control_depends_on_the_seed_alone(net: nn.Module, make_ctx: Callable[..., Context]) -> None:
+    step = Magnitude(ratio=0.5, score="random")
+
+    def kept(seed: int, model: nn.Module) -> Tensor:
+        result = step.apply(model, make_ctx(seed=seed))
+        return torch.cat([weight_format(layer).mask.flatten() for layer in layers(result).values()])
+
+    first = kept(1, net)
+    assert torch.equal(first, kept(1, net))
+    assert not torch.equal(first, kept(2, net))
+    for layer in layers(net).values():
+        layer.weight.data = torch.rand(layer.weight.shape, generator=torch.Generator().manual_seed(3)) + 1
+    assert torch.equal(first, kept(1, net)), "the weights themselves must not count"
+    assert float(first.float().mean()) == pytest.approx(0.5, abs=0.01)
+
+
+def test_biases_and_batch_norms_stay(net: nn.Module, ctx: Context) -> None:
+    result = Magnitude(ratio=0.9).apply(net, ctx)
+    weights = {f"{name}.weight" for name in layers(net)}
+    after = result.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in net.state_dict().items() if name not in weights)

@@ -1,0 +1,246 @@
+"""What a person does, in a real browser: pick a model, drag the sliders, read the plot, take the file away."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from workbench.export.packed import describe, unpack
+from workbench.images import Preprocess, View
+from workbench.models._load import build
+from workbench.recipe import Recipe
+from workbench.registry import data, techniques
+from workbench.result import DataRef, Job, ModelRef
+from workbench.run import run
+
+pytestmark = [pytest.mark.ui, pytest.mark.slow]
+
+
+def measured(*steps):
+    """The final row of digits-cnn with these steps, from the engine itself."""
+    job = Job(model=ModelRef(name="digits-cnn"), data=DataRef(name="digits"), recipe=Recipe(steps))
+    *_, row = run(job)
+    return row
+
+
+def pruned_and_rounded(dashboard):
+    """Drag pruning to 0.8 and bits to 4, from their defaults 0.5 and 8; return the row that this should show."""
+    size = dashboard.value("size_bytes")
+    dashboard.tick("Weight pruning")
+    size = dashboard.wait_for_change("size_bytes", size)
+    dashboard.slide("Weight pruning", "Ratio", "ArrowRight", 30)
+    size = dashboard.wait_for_change("size_bytes", size)
+    dashboard.tick("Weight bits")
+    dashboard.wait_for_change("size_bytes", size)
+    dashboard.slide("Weight bits", "Bits", "ArrowLeft", 4)
+    row = measured(techniques.get("magnitude")(ratio=0.8), techniques.get("weight_bits")(bits=4))
+    dashboard.page.wait_for_function(
+        "n => Number(document.querySelector('[data-estimate=size_bytes]').dataset.value) === n",
+        arg=row.estimates["size_bytes"].value,
+    )
+    dashboard.settled()
+    return row
+
+
+def check_numbers(dashboard, row):
+    for name, estimate in row.estimates.items():
+        assert dashboard.value(name) == pytest.approx(estimate.value), name
+    accuracy = row.estimates["accuracy"]
+    told = dashboard.number("accuracy").text_content()
+    assert f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f} %" in told
+    assert "600 images" in told
+
+
+def point_on_plot(page, name="now"):
+    """The x and y of a one-point trace, as the browser has them."""
+    return page.evaluate(
+        "name => { const t = document.querySelector('.js-plotly-plot').data.find(t => t.name === name);"
+        " const first = v => Array.from(v._inputArray ?? v)[0];"
+        " return [first(t.x), first(t.y), first(t.error_y.array), first(t.error_y.arrayminus)] }",
+        name,
+    )
+
+
+def check_looks(page, folder: Path, name: str):
+    """No sideways scrolling, no clipped label, at 1280 and at 768 pixels; leaves screenshots to look at."""
+    for width in (1280, 768):
+        page.set_viewport_size({"width": width, "height": 1100})
+        page.wait_for_timeout(600)
+        page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+        clipped = page.evaluate(
+            "() => [...document.querySelectorAll('.dsw .widget-label, .dsw .widget-checkbox label, .dsw .widget-readout, .dsw button, .dsw h2')]"
+            ".filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+        )
+        assert clipped == [], f"clipped at {width}: {clipped}"
+        wide = page.evaluate(
+            "() => [...document.querySelectorAll('.dsw-panel')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+        )
+        assert wide == 0, f"{wide} panels are wider than the page at {width}"
+
+
+def test_voila_the_point_moves_with_its_interval_and_its_bytes(dashboard, tmp_path):
+    page = dashboard.page
+    before = point_on_plot(page)
+    row = pruned_and_rounded(dashboard)
+    check_numbers(dashboard, row)
+    x, y, above, below = point_on_plot(page)
+    accuracy = row.estimates["accuracy"]
+    assert x == row.estimates["size_bytes"].value != before[0]
+    assert (y, y + above, y - below) == pytest.approx((accuracy.value, accuracy.high, accuracy.low))
+    check_looks(page, tmp_path, "voila")
+
+
+def test_the_downloaded_file_is_as_long_as_shown_and_as_accurate(dashboard):
+    row = pruned_and_rounded(dashboard)
+    with dashboard.page.expect_download() as download:
+        dashboard.page.get_by_role("button", name="Download the packed file").click()
+    content = Path(download.value.path()).read_bytes()
+    assert len(content) == dashboard.value("size_bytes")
+    model = unpack(content, lambda name: build(name, 10))
+    splits = data.get("digits").open(DataRef(name="digits"))
+    told = describe(content)["about"]["input"]
+    test = View(splits.test, Preprocess(tuple(told["shape"]), tuple(told["mean"]), tuple(told["std"])))
+    hits = sum(int((model(x).argmax(1) == y).sum()) for _, x, y in test.batches(128))
+    assert hits / len(test) == dashboard.value("accuracy") == row.estimates["accuracy"].value
+
+
+def test_every_control_can_be_reached_and_moved_by_keys(dashboard):
+    page = dashboard.page
+    dashboard.tick("Weight pruning")
+    seen = []
+    page.locator("select").first.focus()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name = page.evaluate(
+            "() => { const e = document.activeElement;"
+            " return (e.getAttribute('aria-label') || e.textContent || (e.labels && e.labels[0].textContent) || '') }"
+        )
+        seen.append(name.strip())
+    assert "Ratio" in seen
+    assert "Save this point" in seen
+    assert "Train" in seen
+    nameless = page.evaluate(
+        "() => [...document.querySelectorAll('.dsw [role=slider]')].filter(e => !e.getAttribute('aria-label')).length"
+    )
+    assert nameless == 0
+
+
+def test_a_saved_point_survives_a_reload_and_goes_back_into_the_sliders(dashboard, voila):
+    page = dashboard.page
+    row = pruned_and_rounded(dashboard)
+    page.get_by_role("button", name="Save this point").click()
+    restore = page.get_by_role("button", name=re.compile("Restore: weight pruning .*80 %.*bits 4"))
+    restore.wait_for()
+    page.goto(voila)
+    dashboard.ready()
+    restore.wait_for()
+    assert dashboard.value("size_bytes") != row.estimates["size_bytes"].value
+    restore.click()
+    dashboard.page.wait_for_function(
+        "n => Number(document.querySelector('[data-estimate=size_bytes]').dataset.value) === n",
+        arg=row.estimates["size_bytes"].value,
+    )
+    dashboard.settled()
+    check_numbers(dashboard, row)
+    assert page.get_by_role("slider", name="Ratio").first.get_attribute("aria-valuetext") == "80%"
+    page.get_by_role("button", name=re.compile("Remove: weight pruning .*80 %.*bits 4")).click()
+    restore.wait_for(state="detached")
+
+
+def test_distillation_reports_draws_its_control_and_leaves_the_sliders_usable(dashboard):
+    page = dashboard.page
+    pruned_and_rounded(dashboard)
+    dashboard.slide_any("Temperature", "ArrowRight", 2)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text(re.compile(r"step \d+ of \d+, \d+ s left")).wait_for()
+    size = dashboard.value("size_bytes")
+    dashboard.slide("Weight bits", "Bits", "ArrowRight", 1)
+    dashboard.wait_for_change("size_bytes", size)
+    page.get_by_text("no teacher:").wait_for(timeout=90_000)
+    page.get_by_text(re.compile("^done")).wait_for(timeout=90_000)
+    assert page.get_by_text(re.compile("control did as well or better|ahead of its control|beats its control")).count()
+    assert page.get_by_role("button", name=re.compile("Restore: .*distillation \\(temperature 5")).count() == 2
+    curves = page.evaluate(
+        "() => document.querySelectorAll('.js-plotly-plot')[1].data.map(t => Array.from(t.y._inputArray ?? t.y).length)"
+    )
+    assert min(curves) > 0
+
+
+def test_cancel_stops_a_training_and_keeps_the_page_alive(dashboard):
+    page = dashboard.page
+    page.get_by_role("radio", name="Fine-tuning").click()
+    dashboard.slide_any("Epochs", "End", 1)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text(re.compile(r"step \d+ of \d+")).wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text(re.compile("^cancelled")).wait_for(timeout=3_000)
+    assert page.get_by_role("button", name="Train", exact=True).is_enabled()
+    size = dashboard.value("size_bytes")
+    dashboard.tick("Weight bits")
+    dashboard.wait_for_change("size_bytes", size)
+
+
+def test_a_tab_closed_during_a_training_harms_nobody(dashboard, voila, make_dashboard):
+    page = dashboard.page
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text(re.compile(r"step \d+ of \d+")).wait_for()
+    other = page.context.new_page()
+    page.close()
+    other.goto(voila)
+    fresh = make_dashboard(other)
+    fresh.ready()
+    assert fresh.value("accuracy") == measured().estimates["accuracy"].value
+
+
+def test_a_model_without_weights_is_refused_in_one_sentence_and_the_page_goes_on(dashboard):
+    page = dashboard.page
+    page.get_by_label("Model", exact=True).select_option("lenet5")
+    alert = page.get_by_role("alert").first
+    alert.wait_for()
+    assert "mnist" in alert.text_content().lower()
+    page.get_by_label("Model", exact=True).select_option("digits-mlp")
+    dashboard.ready()
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_nothing_is_asked_from_outside_but_the_icon_font(page, voila, make_dashboard):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(voila)
+    make_dashboard(page).ready()
+    outside = [url for url in asked if not re.match(r"(http|ws)://127\.0\.0\.1|data:|blob:", url)]
+    assert [url for url in outside if "fortawesome" not in url] == []
+
+
+@pytest.fixture
+def in_lab(page, lab, make_dashboard):
+    """The same notebook in JupyterLab, with all its cells run."""
+    page.set_viewport_size({"width": 1500, "height": 1100})
+    page.goto(f"{lab}/workspaces/test/tree/dashboards/workbench.ipynb?reset")
+    page.wait_for_function("() => window.jupyterapp && window.jupyterapp.shell.currentWidget?.context", timeout=90_000)
+    page.evaluate(
+        "async () => { const app = window.jupyterapp, panel = app.shell.currentWidget;"
+        " await panel.context.ready; await panel.sessionContext.ready; await panel.sessionContext.session.kernel.info;"
+        " await app.commands.execute('notebook:run-all-cells') }"
+    )
+    found = make_dashboard(page, page.locator(".jp-OutputArea-output").filter(has=page.locator(".dsw-app")))
+    found.ready()
+    return found
+
+
+def test_lab_the_point_moves_with_its_interval_and_its_bytes(in_lab, tmp_path):
+    row = pruned_and_rounded(in_lab)
+    check_numbers(in_lab, row)
+    assert point_on_plot(in_lab.page)[0] == row.estimates["size_bytes"].value
+    in_lab.page.screenshot(path=tmp_path / "lab.png")
+
+
+def test_lab_dark_theme_reaches_the_plot(in_lab, tmp_path):
+    page = in_lab.page
+    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+    page.wait_for_function(
+        "() => document.querySelector('.js-plotly-plot').layout.font.color === '#e8e8e8'", timeout=20_000
+    )
+    page.screenshot(path=tmp_path / "lab-dark.png")
