@@ -81,7 +81,7 @@ class Job:
         """
         job = self.to_dict()
         job["model"] = {key: value for key, value in job["model"].items() if key != "checkpoint"}
-        job["data"], job["test_data"] = self.data.name, self.test_data and self.test_data.name
+        job["data"], job["test_data"] = (ref and ref.name.partition(":")[0] for ref in (self.data, self.test_data))
         return digest([job, *contents])[:32]
 
 

@@ -42,6 +42,7 @@ def serve(arguments: list[str], url: str, home: Path):
     environment |= {"JUPYTER_DATA_DIR": str(home), "IPYTHONDIR": str(home), "OMP_NUM_THREADS": "2"}
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment, cwd=home)
+    (home / "server.pid").write_text(str(process.pid))
     try:
         wait_until_served(url, process, log)
         yield url

@@ -19,7 +19,7 @@ POOLS = ("norms", "biases")
 """Short float32 tensors of a kind are stored as one long array: together they compress, one by one they do not."""
 GRID_POOLS = ("scales", "zeros")
 """The same for the scales and the zero points of all grids."""
-_NAME_LIMIT = 200
+_LONGEST_ARCHITECTURE = 1000
 _BITS = (*range(1, 9), 16)
 
 
@@ -71,14 +71,16 @@ class Entry:
         dtype = plain.get("dtype", "float32")
         pool = plain.get("pool", "")
         kinds = [kind for kind in KINDS if isinstance(plain.get(kind), dict)]
-        if not all(isinstance(name, str) and 0 < len(name) <= _NAME_LIMIT for name in names):
+        if not all(isinstance(name, str) and name for name in names):
             raise damaged("a tensor has no name")
+        shown = str(names[0])[:80]
         if len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
-            raise damaged(f"{names[0]} has an impossible shape")
+            raise damaged(f"{shown} has an impossible shape")
         if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise damaged(f"{names[0]} is of the unknown type {str(dtype)[:40]}")
-        if (pool not in POOLS or dtype != "float32") if not kinds else (pool or len(kinds) > 1):
-            raise damaged(f"{names[0]} is stored in an unknown way")
+            raise damaged(f"{shown} is of the unknown type {str(dtype)[:40]}")
+        pooled = pool in POOLS and dtype == "float32"
+        if len(kinds) + bool(pool) != 1 or (pool and not pooled):
+            raise damaged(f"{shown} is stored in an unknown way")
         return cls(
             names=names,
             shape=shape,
@@ -86,20 +88,20 @@ class Entry:
             pool=pool,
             kind=kinds[0] if kinds else "",
             spec=plain[kinds[0]] if kinds else {},
-            grid=_grid(names[0], plain, shape, kinds),
+            grid=_grid(shown, plain, shape, kinds),
             masked=plain.get("masked") is True,
         )
 
 
-def _grid(name: str, plain: Mapping[str, Any], shape: tuple[int, ...], kinds: list[str]) -> GridSpec | None:
+def _grid(shown: str, plain: Mapping[str, Any], shape: tuple[int, ...], kinds: list[str]) -> GridSpec | None:
     match plain.get("grid"):
-        case None if kinds != ["codes"] and kinds != ["halves"]:
+        case None if kinds in ([], ["words"]):
             return None
         case [int(bits), bool(per_channel), bool(symmetric)] if bits in _BITS and len(shape) >= 2:
-            if (kinds == ["codes"] and bits == 16) or (kinds == ["halves"] and bits != 16) or not kinds:
-                raise damaged(f"{name} does not go with its grid of {bits} bits")
+            if kinds != ["words"] and kinds != ["halves" if bits == 16 else "codes"]:
+                raise damaged(f"{shown} does not go with its grid of {bits} bits")
             return GridSpec(bits=bits, per_channel=per_channel, symmetric=symmetric)
-    raise damaged(f"{name} has no known grid")
+    raise damaged(f"{shown} has no known grid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ class Header:
         """Read the JSON form; raises `Refused` for anything that `to_json` does not write."""
         architecture, about, pools = plain.get("architecture"), plain.get("about"), plain.get("pools")
         groups, batches = plain.get("groups"), plain.get("batches")
-        if not isinstance(architecture, str) or len(architecture) > _NAME_LIMIT:
+        if not isinstance(architecture, str) or len(architecture) > _LONGEST_ARCHITECTURE:
             raise damaged("it does not say which architecture it is for")
         if not isinstance(about, dict) or not isinstance(pools, dict) or not isinstance(groups, dict):
             raise damaged("its header lacks a part")

@@ -73,4 +73,4 @@ def _layer(entry: Entry, places: Iterable[Slot]) -> nn.Module:
     for slot in places:
         if slot.is_layer_weight:
             return slot.module
-    raise damaged(f"{entry.names[0]} has a grid or a mask, but is not the weight of a layer")
+    raise damaged(f"{entry.names[0][:80]} has a grid or a mask, but is not the weight of a layer")

@@ -60,13 +60,18 @@ class Slot:
             self.module._buffers[self.key] = value.detach()
 
 
+def own_slots(module: nn.Module) -> dict[str, Slot]:
+    """Return the parameters and buffers of one module, without those of the modules in it."""
+    held = (*module._parameters.items(), *module._buffers.items())
+    return {key: Slot(module, key) for key, tensor in held if tensor is not None}
+
+
 def slots(model: nn.Module) -> dict[str, Slot]:
     """Return all parameters and buffers of a network by name, shared ones under each of their names."""
     return {
-        f"{path}.{key}" if path else key: Slot(module, key)
+        f"{path}.{key}" if path else key: slot
         for path, module in model.named_modules(remove_duplicate=False)
-        for key, tensor in (*module._parameters.items(), *module._buffers.items())
-        if tensor is not None
+        for key, slot in own_slots(module).items()
     }
 
 

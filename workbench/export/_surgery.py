@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from workbench.errors import Refused
-from workbench.export._slots import Slot, slots
+from workbench.export._slots import own_slots, slots
 
 _Shape = tuple[int, ...]
 
@@ -28,31 +28,25 @@ def fit_(model: nn.Module, shapes: Mapping[str, _Shape], groups: Mapping[str, in
     Pruning only takes away, so no tensor may be larger than the network has it: what a file can make a reader
     allocate is bounded by the network that the reader built himself.
     """
-    found = slots(model)
-    if unmatched := sorted(found.keys() ^ shapes.keys()):
-        what = "the file lacks" if unmatched[0] in found else "the network has no"
-        raise Refused(f"the packed file belongs to another architecture: {what} {unmatched[0]}")
+    if unmatched := sorted(slots(model).keys() ^ shapes.keys()):
+        name = unmatched[0]
+        what = "the network has no" if name in shapes else "the file lacks"
+        raise Refused(f"the packed file belongs to another architecture: {what} {name[:80]}")
     for path, module in model.named_modules():
         prefix = f"{path}." if path else ""
-        stored = {key: shapes[prefix + key] for key in slots_of(module)}
-        present = {key: tuple(slot.tensor.shape) for key, slot in slots_of(module).items()}
+        present = {key: tuple(slot.tensor.shape) for key, slot in own_slots(module).items()}
+        stored = {key: shapes[prefix + key] for key in present}
         wanted = groups.get(path, 1)
         if stored == present and wanted == getattr(module, "groups", 1):
             continue
         able = all(map(_smaller, stored.values(), present.values()))
         possible = present | (_resize_(module, stored, wanted) if able else {})
         for key in stored:
-            if stored[key] != possible[key] or not able:
+            if not able or stored[key] != possible[key]:
                 raise Refused(
                     f"the packed file does not fit: {prefix}{key} is {list(stored[key])} in the file and "
                     f"{list(present[key])} in the network, which cannot be cut to it"
                 )
-
-
-def slots_of(module: nn.Module) -> dict[str, Slot]:
-    """Return the slots of one module by their own names."""
-    held = (*module._parameters.items(), *module._buffers.items())
-    return {key: Slot(module, key) for key, tensor in held if tensor is not None}
 
 
 def _smaller(stored: _Shape, present: _Shape) -> bool:

@@ -1,7 +1,7 @@
 """The packed file: a compressed network in as few bytes as it takes, which loads back to the same bits.
 
 Weights on a grid are stored as codes with their scales and zero points, pruned ones as the positions and values of what
-is left, and each array in the shortest of several forms, found by writing them all: bit-packed, zstd or entropy-coded.
+is left, and each array in the shortest of several forms, found by writing them: bit-packed, zstd or entropy-coded.
 There is no pickle in it, and reading it runs no code that the file names.
 
 The ledger says what the bytes are for, and sums to the length of the file: `header` (with the checksum), `weights`,

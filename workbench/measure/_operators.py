@@ -73,13 +73,15 @@ class _Counting(TorchDispatchMode):
         self, operator: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         result = operator(*args, **(kwargs or {}))
-        name = operator.overloadpacket.__name__
+        name = operator.overloadpacket.__name__.removesuffix("_")  # relu_ does the work of relu
         if name in _FORMULAS:
             layer = self._path[-1] if self._path and self._path[-1] else OUTSIDE
             self._counts.layers[layer] += _FORMULAS[name](args, result)
+        elif operator.is_view or name in _MOVES:
+            pass
         elif torch.Tag.pointwise in operator.tags or name in _LIGHT or any(part in name for part in _LIGHT_PARTS):
             self._counts.light[name] += 1
-        elif not operator.is_view and name not in _MOVES:
+        else:
             self._counts.unknown[name] += 1
         return result
 
@@ -131,15 +133,20 @@ _FORMULAS: dict[str, _Formula] = {
 }
 _LIGHT_PARTS = ("norm", "pool", "softmax", "upsample")
 _LIGHT = frozenset(
-    ("sum", "mean", "var", "std", "var_mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin", "any", "all")
+    (
+        *("sum", "mean", "var", "std", "var_mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin"),
+        *("any", "all", "cumsum", "topk", "sort", "native_dropout", "bernoulli", "where", "masked_fill"),
+        *("hardswish", "hardsigmoid", "hardtanh", "prelu", "_prelu_kernel", "glu", "log_sigmoid_forward", "mish"),
+    )
 )
 _MOVES = frozenset(
     (
         *("empty", "empty_like", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like", "arange"),
         *("new_empty", "new_zeros", "new_ones", "new_full", "scalar_tensor", "lift_fresh", "lift_fresh_copy"),
-        *("cat", "stack", "clone", "copy_", "copy", "_to_copy", "detach", "contiguous", "_unsafe_view", "index"),
+        *("cat", "stack", "clone", "copy", "_to_copy", "detach", "contiguous", "_unsafe_view", "index", "fill", "zero"),
         *("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "flip", "roll", "repeat", "gather"),
-        *("index_select", "embedding", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "fill_", "zero_"),
-        *("empty_strided", "_reshape_copy", "select_scatter", "slice_scatter", "_local_scalar_dense"),
+        *("index_select", "embedding", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "empty_strided"),
+        *("as_strided", "t", "transpose", "squeeze", "unsqueeze", "select_scatter", "slice_scatter"),
+        *("_reshape_copy", "_local_scalar_dense"),
     )
 )

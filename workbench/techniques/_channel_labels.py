@@ -43,10 +43,10 @@ _ELEMENTWISE = _names(
     "_to_copy clone alias detach"
 )
 _MOVES = _names(
-    "view _unsafe_view permute transpose t slice select split split_with_sizes unbind cat stack expand squeeze "
-    "unsqueeze index_select roll flip repeat pixel_shuffle pixel_unshuffle constant_pad_nd reflection_pad2d "
-    "replication_pad2d upsample_nearest2d"
+    "view _unsafe_view permute transpose t cat stack expand squeeze unsqueeze roll flip repeat pixel_shuffle "
+    "pixel_unshuffle constant_pad_nd reflection_pad2d replication_pad2d upsample_nearest2d"
 )
+_PICKS = _names("slice select split split_with_sizes unbind index_select")
 _POOLS = _names(
     "avg_pool2d max_pool2d_with_indices _adaptive_avg_pool2d adaptive_max_pool2d upsample_bilinear2d "
     "upsample_bicubic2d _upsample_bilinear2d_aa"
@@ -116,6 +116,10 @@ class _Follower(TorchDispatchMode):
         self._layers: set[str] = set()
         self._count = 1
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to skip it, torch would import its whole compiler, for a second; nobody compiles this
+
     def labels(self, value: Any) -> Any:
         """Remember that the tensors in `value` hold labels."""
         for tensor in tree_leaves(value):
@@ -160,6 +164,8 @@ class _Follower(TorchDispatchMode):
             return args[0] if plain != name else self.labels(result)
         if name in _MOVES:
             return self.labels(self._move(name, func, args, kwargs))
+        if name in _PICKS:
+            return self.labels(self._pick(labelled[0], func(*args, **kwargs)))
         output = func(*args, **kwargs)
         if name in _POOLS:
             return self.labels(self._pool(labelled[0], output))
@@ -220,6 +226,12 @@ class _Follower(TorchDispatchMode):
         if name == "constant_pad_nd":
             return func(*args[:2], 0)
         return func(*args, **kwargs)
+
+    def _pick(self, x: Tensor, output: Any) -> Any:
+        every = len(_compact(x)[0].unique())
+        if any(len(_compact(part)[0].unique()) < every for part in tree_leaves(output)):
+            self._fix(x)  # some channels are picked by their position, which others must not change
+        return output
 
     def _constant(self, value: Any) -> bool:
         return isinstance(value, Tensor) and value.is_floating_point() and id(value) not in self._known

@@ -94,12 +94,11 @@ class Channels(Step):
         return keeps
 
     def _removed(self, model: nn.Module, found: Structure, dropped: Sequence[Tensor], ctx: Context) -> nn.Module:
-        smaller = clone(model)
+        smaller: list[nn.Module] = []
 
         def passes(chosen: Sequence[int]) -> bool:
-            nonlocal smaller
             result = without(model, found.labelling, [dropped[index] for index in chosen], ctx.example)
-            smaller = smaller if result is None else result
+            smaller[:] = smaller if result is None else [result]
             return result is not None
 
         wanted = [index for index, labels in enumerate(dropped) if len(labels)]
@@ -111,7 +110,7 @@ class Channels(Step):
             )
         if failed := [name for index in wanted if index not in removed for name in found.groups[index].layers]:
             ctx.note(f"{self.name}, left whole because the answers changed: {_listed(failed)}")
-        return smaller
+        return smaller[0] if smaller else clone(model)
 
 
 def keep_best(score: Tensor, number: int) -> Tensor:
