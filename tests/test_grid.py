@@ -18,7 +18,9 @@ TINY = float(np.finfo(np.float32).tiny)
 specs = st.builds(
     GridSpec, bits=st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8]), per_channel=st.booleans(), symmetric=st.booleans()
 )
-magnitudes = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=True) | st.floats(-1, 1, width=32, allow_subnormal=True)
+magnitudes = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=True) | st.floats(
+    -1, 1, width=32, allow_subnormal=True
+)
 weights = arrays.arrays(
     np.float32, arrays.array_shapes(min_dims=2, max_dims=4, min_side=1, max_side=5), elements=magnitudes
 ).map(torch.from_numpy)
@@ -31,8 +33,16 @@ def codes(weight: Tensor, **spec: object) -> tuple[list, Grid]:
 
 @pytest.mark.parametrize(
     ("bits", "symmetric", "lowest", "highest"),
-    [(8, True, -127, 127), (8, False, 0, 255), (4, True, -7, 7), (4, False, 0, 15), (2, True, -1, 1), (2, False, 0, 3)]
-    + [(1, True, -1, 1), (1, False, -1, 1)],
+    [
+        (8, True, -127, 127),
+        (8, False, 0, 255),
+        (4, True, -7, 7),
+        (4, False, 0, 15),
+        (2, True, -1, 1),
+        (2, False, 0, 3),
+        (1, True, -1, 1),
+        (1, False, -1, 1),
+    ],
 )
 def test_the_range_of_codes(bits: int, symmetric: bool, lowest: int, highest: int) -> None:
     spec = GridSpec(bits=bits, symmetric=symmetric)

@@ -17,7 +17,6 @@ from workbench.techniques.finetune import Finetune
 from workbench.techniques.magnitude import Magnitude
 from workbench.techniques.weight_bits import WeightBits
 
-
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -170,10 +169,10 @@ def test_parse_reads_fields() -> None:
     [
         (Magnitude, "amount=1", "magnitude takes ratio=..., scope=..., score=..., layers=..., got 'amount=1'"),
         (Magnitude, "ratio", "magnitude takes ratio=..., scope=..., score=..., layers=..., got 'ratio'"),
-        (Magnitude, "ratio=half", "expected a number in [0, 0.99], got 'half'"),
+        (Magnitude, "ratio=half", "magnitude.ratio: expected a number in [0, 0.99], got 'half'"),
         (Magnitude, "ratio=nan", "magnitude.ratio must be a number in [0, 0.99], got nan"),
         (Magnitude, "ratio=1e999", "magnitude.ratio must be a number in [0, 0.99], got inf"),
-        (Magnitude, "layers=conv1", "expected a number in [0, 0.99], got ''"),
+        (Magnitude, "layers=conv1", "magnitude.layers: expected a number in [0, 0.99], got ''"),
         (WeightBits, "bits=0", "weight_bits.bits must be one of 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, got '0'"),
         (WeightBits, "symmetric=maybe", "weight_bits.symmetric must be true or false, got 'maybe'"),
     ],
@@ -287,7 +286,11 @@ def test_bad_json_is_refused(text: str, sentence: str) -> None:
     )
 )
 def test_any_json_is_a_recipe_or_refused(content: Any) -> None:
-    for wrapped in (content, {"format": 1, "steps": content}, {"format": 1, "steps": [{"step": "distill", "x": content}]}):
+    for wrapped in (
+        content,
+        {"format": 1, "steps": content},
+        {"format": 1, "steps": [{"step": "distill", "x": content}]},
+    ):
         try:
             Recipe.from_dict(wrapped)
         except Refused:
@@ -305,7 +308,10 @@ def test_a_recipe_is_made_of_steps() -> None:
 
 def test_the_control_arm_takes_out_what_is_claimed_to_help() -> None:
     recipe = Recipe((Magnitude(ratio=0.7, scope="layer"), Finetune()))
-    assert recipe.control() == ("random weights", Recipe((Magnitude(ratio=0.7, scope="layer", score="random"), Finetune())))
+    assert recipe.control() == (
+        "random weights",
+        Recipe((Magnitude(ratio=0.7, scope="layer", score="random"), Finetune())),
+    )
     assert Recipe((Finetune(), WeightBits())).control() is None
     assert Recipe().control() is None
 

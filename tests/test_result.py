@@ -26,7 +26,11 @@ refs = st.builds(DataRef, name=st.text(), root=st.text())
 jobs = st.builds(
     Job,
     model=st.builds(
-        ModelRef, name=st.text(), checkpoint=st.text(), mean=st.lists(finite).map(tuple), std=st.lists(finite).map(tuple)
+        ModelRef,
+        name=st.text(),
+        checkpoint=st.text(),
+        mean=st.lists(finite).map(tuple),
+        std=st.lists(finite).map(tuple),
     ),
     data=refs,
     recipe=st.lists(st.builds(Magnitude, ratio=st.floats(0, 0.99)), max_size=2).map(Recipe),

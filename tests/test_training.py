@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -266,7 +267,7 @@ def test_cancelling_stops_within_a_batch(after: int) -> None:
         trained(nn.Sequential(nn.Flatten(), Spy(6, 3)), context(report=stop))
     assert len(calls) == after, "nothing is reported after it"
     assert Spy.batches == calls[-1], "nothing is computed after it"
-    assert all(later - earlier <= 2 for earlier, later in zip(calls, calls[1:], strict=False))
+    assert all(later - earlier <= 2 for earlier, later in itertools.pairwise(calls))
 
 
 def test_looking_at_many_validation_images_can_be_cancelled() -> None:

@@ -157,7 +157,7 @@ class Engine:
     def _trained(self, job: Job, report: Report) -> Result:
         """Return the row of a recipe that trains: a slider never starts a training, so it must be known already."""
         prepared = prepare(job, report=report, user_code=self._may_run(job))
-        row = self.store.get(job.key(*prepared.digests))
+        row = self.store.get(prepared.key(job))
         if row is None:
             raise Refused("this recipe trains and was not measured yet: press Train to measure it")
         return row

@@ -40,6 +40,8 @@ class Reading:
     estimate: Estimate
     details: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    final: bool = True
+    """Whether no tighter one follows."""
 
 
 class Measure(ABC):
@@ -54,4 +56,4 @@ class Measure(ABC):
 
     @abstractmethod
     def read(self, subject: Subject) -> Iterator[Reading]:
-        """Yield at least one reading; each further one is tighter, the last one is final."""
+        """Yield at least one reading; each further one is tighter, only the last one is final."""

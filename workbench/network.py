@@ -63,6 +63,11 @@ def weight_format(layer: nn.Module) -> WeightFormat:
     return form
 
 
+def set_format_(layer: nn.Module, form: WeightFormat) -> None:
+    """Say in place what the weight of a layer is held to, which it must already be: `hold_` also makes it so."""
+    layer.__dict__["_weight_format"] = form
+
+
 def hold_(layer: Layer, **changes: Tensor | Grid | None) -> None:
     """Change the format of a layer in place, and its weight to the nearest one of that format."""
     form = replace(weight_format(layer), **changes)  # type: ignore[arg-type]
@@ -75,7 +80,7 @@ def hold_(layer: Layer, **changes: Tensor | Grid | None) -> None:
             value = form.grid.decode(form.grid.encode(value))
             value = value if form.mask is None else value * form.mask
         weight.copy_(value + 0.0)  # -0.0 would not survive a format that stores zeros as gaps
-    layer.__dict__["_weight_format"] = form
+    set_format_(layer, form)
 
 
 def settle_(layer: Layer) -> None:

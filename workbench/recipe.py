@@ -207,7 +207,10 @@ class Step(ABC):
             key, equals, text = part.partition("=")
             if key not in known or not equals:
                 raise Refused(f"{cls.name} takes {', '.join(f'{k}=...' for k in known)}, got {part!r}")
-            values[key] = known[key].spec.parse(text)
+            try:
+                values[key] = known[key].spec.parse(text)
+            except Refused as refusal:
+                raise Refused(f"{cls.name}.{key}: {refusal}") from None
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:

@@ -47,6 +47,10 @@ class Prepared:
     about: dict[str, Any]
     digests: tuple[str, ...]
 
+    def key(self, job: Job) -> str:
+        """Return the name of a run: what was asked, of which content, and by which version of the engine."""
+        return job.key(workbench.__version__, *self.digests)
+
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that can be compressed."""
@@ -138,7 +142,7 @@ def run(job: Job, *, report: Report = ignore, store: Store | None = None, user_c
     key = ""
     try:
         prepared = prepare(job, report=report, user_code=user_code)
-        key = job.key(*prepared.digests)
+        key = prepared.key(job)
         if store is not None and (known := store.get(key)) is not None:
             yield known
             return
@@ -155,12 +159,8 @@ def _measure(job: Job, key: str, prepared: Prepared, report: Report, store: Stor
     streams = {measure.name: measure.read(subject) for measure in registry.measures}
     readings: dict[str, Reading] = {}
     while streams:
-        for name in list(streams):
-            reading = next(streams[name], None)
-            if reading is None:
-                del streams[name]
-            else:
-                readings[name] = reading
+        readings |= {name: next(stream) for name, stream in streams.items()}
+        streams = {name: stream for name, stream in streams.items() if not readings[name].final}
         row = Result(
             job=job,
             key=key,
@@ -197,7 +197,7 @@ def compressed(job: Job, *, report: Report = ignore) -> nn.Module:
 def packed_file(job: Job, *, report: Report = ignore, user_code: bool = True) -> bytes:
     """Return the packed file of a job: the bytes whose number the size of its rows is. Raises `Refused`."""
     prepared = prepare(job, report=report, user_code=user_code)
-    key = job.key(*prepared.digests)
+    key = prepared.key(job)
     data: bytes = _files.get(key, lambda: _subject(job, prepared, report)[0].packed.data)
     return data
 

@@ -35,10 +35,10 @@ def moves(model: ModelRef, data: DataRef) -> Iterator[tuple[str, str]]:
         first = None
         for row in run(Job(model=model, data=data, recipe=recipe)):
             first = first or time.perf_counter() - start
+            images = row.estimates["accuracy"].n
         if turn:  # the first one also loads
             firsts.append(first)
             finals.append(time.perf_counter() - start)
-        images = row.estimates["accuracy"].n
     yield f"{model.name}: recipe to first row with interval and bytes", spread(firsts)
     yield f"{model.name}: recipe to final row, {images:,} images", spread(finals)
 

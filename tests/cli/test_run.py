@@ -47,7 +47,7 @@ def test_run_prints_a_table_for_people(workbench) -> None:
     accuracy = next(line for line in lines if line.startswith("Accuracy"))
     assert accuracy.count("[") == 2
     assert accuracy.endswith("measured on 600 images")
-    assert next(line for line in lines if line.startswith("Size")).endswith("counted")
+    assert next(line for line in lines if line.startswith("File size")).endswith("counted")
 
 
 def test_run_without_steps_measures_the_original(workbench, rows) -> None:

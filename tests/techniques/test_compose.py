@@ -21,7 +21,9 @@ from workbench.techniques.weight_bits import WeightBits
 STEPS = (Magnitude(ratio=0.8), WeightBits(bits=3, symmetric=False), BatchNorm(), Finetune(epochs=0.5))
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(STEPS)), ids=lambda order: "-".join(s.name for s in order))
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(STEPS)), ids=lambda order: "-".join(s.name for s in order)
+)
 def test_any_order_ends_pruned_and_on_the_grid(order: tuple, net: nn.Module, ctx: Context) -> None:
     result = compress(net, Recipe(order), ctx)
     zeros = sum(int((layer.weight == 0).sum()) for layer in layers(result).values())

@@ -102,7 +102,9 @@ def test_a_coarser_grid_replaces_a_finer_one(net: nn.Module, ctx: Context) -> No
 def test_more_bits_come_nearer(net: nn.Module, ctx: Context) -> None:
     def error(bits: int) -> float:
         result = layers(WeightBits(bits=bits).apply(net, ctx))
-        return sum(float((result[name].weight - layer.weight).detach().square().sum()) for name, layer in layers(net).items())
+        return sum(
+            float((result[name].weight - layer.weight).detach().square().sum()) for name, layer in layers(net).items()
+        )
 
     errors = [error(bits) for bits in (2, 3, 4, 5, 6, 7, 8, 16, 32)]
     assert errors == sorted(errors, reverse=True)

@@ -1,6 +1,6 @@
-"""`make screenshots`: the real dashboard with a short story on it, light and dark, wide and narrow, into `.screenshots`.
+"""`make screenshots`: the real dashboard with a short story on it, light and dark, wide and narrow.
 
-With `--readme` the picture of the README is made instead.
+They go into `.screenshots`. With `--readme` the picture of the README is made instead.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ def check_looks(page, folder: Path, name: str):
         page.wait_for_timeout(600)
         page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
         clipped = page.evaluate(
-            "() => [...document.querySelectorAll('.dsw .widget-label, .dsw .widget-checkbox label, .dsw .widget-readout, .dsw button, .dsw h2')]"
+            "() => [...document.querySelectorAll('.dsw .widget-label, .dsw .widget-checkbox label,"
+            " .dsw .widget-readout, .dsw button, .dsw h2')]"
             ".filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
         )
         assert clipped == [], f"clipped at {width}: {clipped}"

@@ -52,7 +52,14 @@ def curves_figure(dark: bool = False) -> go.FigureWidget:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis={"title": "Epochs", "rangemode": "tozero"},
         yaxis={"title": "Validation accuracy", "tickformat": ".0%", "automargin": True},
-        yaxis2={"title": "Loss", "overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero"},
+        yaxis2={
+            "title": "Loss",
+            "overlaying": "y",
+            "side": "right",
+            "showgrid": False,
+            "rangemode": "tozero",
+            "tickformat": ".2f",
+        },
     )
     figure._config = CONFIG
     draw_(figure, CurvesInfo({}))

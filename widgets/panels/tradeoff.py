@@ -20,7 +20,7 @@ class TradeoffPanel(Panel):
     def __init__(self, state: AppState | None = None) -> None:
         super().__init__("Accuracy against size", state)
         options = [(title, name) for name, title in axes().items()]
-        self.axis = ipw.Dropdown(options=options, value="size_bytes", description="Across")
+        self.axis = ipw.Dropdown(options=options, value="size_bytes", description="Against")
         self.numbers = ipw.HTML()
         self.save = ipw.Button(description="Save this point", tooltip="Keep the row and its file")
         self.download = DownloadButton("Download the packed file", self._file, self._refused)

@@ -41,7 +41,8 @@ class TrainingPanel(Panel):
         self.told = ipw.HTML()
         self.outcome = ipw.HTML()
         self.figure = curves_figure(self.state.page.dark)
-        self._live = ipw.VBox([self.bar, self.told, self.figure, self.outcome])
+        self._plot = ipw.VBox([self.figure])
+        self._live = ipw.VBox([self.bar, self.told, self._plot, self.outcome])
         self._live.layout.display = "none"
         self.show(self.choice, self.auto, *self.forms.values(), self.control, buttons(self.go, self.stop), self._live)
         for form in self.forms.values():
@@ -104,6 +105,7 @@ class TrainingPanel(Panel):
     def _begun(self, number: int, of: int, title: str) -> None:
         if number == 0:  # also when this training took the place of one that was running
             self._curves, self._rows = CurvesInfo({}), []
+            self._plot.layout.display = None
             self.go.disabled, self.stop.disabled = True, False
         self._number, self._of, self._title = number, of, title
         self._arm = "control" if number else "recipe"
@@ -124,6 +126,8 @@ class TrainingPanel(Panel):
 
     def _ended(self, how: str) -> None:
         draw_(self.figure, self._curves)
+        # a training that was done before is answered by the store: there is nothing to draw then
+        self._plot.layout.display = None if self._curves.points else "none"
         self.bar.value = 1 if how == "done" else self.bar.value
         self.told.value = _status("done: what came out is a saved point on the plot above" if how == "done" else how)
         self.go.disabled, self.stop.disabled = False, True

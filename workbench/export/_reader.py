@@ -13,7 +13,7 @@ from workbench.export._slots import Slot
 from workbench.export._tensors import load_codes, load_words, tensor_of
 from workbench.export._words import decode_words
 from workbench.grid import Grid
-from workbench.network import WeightFormat
+from workbench.network import WeightFormat, set_format_
 
 
 def fill_(found: Mapping[str, Slot], header: Header, body: Body) -> None:
@@ -34,7 +34,7 @@ def fill_(found: Mapping[str, Slot], header: Header, body: Body) -> None:
         if grid is not None or entry.masked:
             mask = value.ne(0) if entry.masked else None
             held = None if grid is None else Grid(grid.spec, grid.scale.to(device), grid.zero.to(device))
-            _layer(entry, places).__dict__["_weight_format"] = WeightFormat(mask, held)
+            set_format_(_layer(entry, places), WeightFormat(mask, held))
 
 
 class _Pool:

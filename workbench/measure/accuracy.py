@@ -66,7 +66,7 @@ class Accuracy(Measure):
             low, high = wilson(hits, done)
             notes = (f"scores are NaN on {broken} of {done} test images, which count as wrong",) if broken else ()
             estimate = Estimate(value=hits / done, low=low, high=high, n=done, how="measured", unit=self.unit)
-            yield Reading(estimate, {"images": done, "of": total}, notes)
+            yield Reading(estimate, {"images": done, "of": total}, notes, final=done == total)
 
 
 def _judge(subject: Subject, chunk: Tensor, done: int) -> tuple[int, int]:

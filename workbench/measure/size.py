@@ -18,7 +18,7 @@ class Size(Measure):
     """
 
     name = "size_bytes"
-    title = "Size"
+    title = "File size"
     summary = "The length of the packed file: the very bytes that a download gives, not a formula."
     better = "lower"
     unit = "bytes"

@@ -95,7 +95,7 @@ def _find(model: nn.Module, example: Tensor, ctx: Context) -> Structure:
     generator = ctx.generator("channels", "trial")
     trial, example = _generic(model, example, generator)
     try:
-        labelling = label_channels(clone(trial), example)
+        labelling = label_channels(trial, example)
     except Exception as error:  # labels may be inputs that a user's network cannot stand
         raise Refused(f"the channels of this network cannot be followed: {type(error).__name__}: {error}") from error
     groups = _grouped(labelling, list(layers(model)))

@@ -192,7 +192,7 @@ class _Follower(TorchDispatchMode):
             self._ports[name] = Ports(fresh, into)
             groups = 1 if isinstance(module, nn.Linear) else module.groups
             if groups > 1:  # a group of a convolution goes as a whole, with all that it reads and puts out
-                self._tie_rows(torch.cat([fresh.view(groups, -1), into.view(groups, -1)], 1))
+                self._join(torch.cat([fresh.view(groups, -1), into.view(groups, -1)], 1))
         shape = [1] * output.ndim
         shape[dim] = -1
         return self._ports[name].out.to(output).view(shape).expand(output.shape)
@@ -205,7 +205,7 @@ class _Follower(TorchDispatchMode):
             self._tie(labels, self._ports[name].out)
         self._ports.setdefault(name, Ports(labels, labels))
         if isinstance(module, nn.GroupNorm):
-            self._tie_rows(labels.view(module.num_groups, -1))
+            self._join(labels.view(module.num_groups, -1))
 
     def _elementwise(self, tensors: list[Tensor]) -> Tensor:
         wide = torch.broadcast_shapes(*(x.shape for x in tensors))
@@ -257,16 +257,16 @@ class _Follower(TorchDispatchMode):
     def _read(self, x: Tensor, dim: int) -> Tensor:
         (x,) = _compact(x, but=dim)
         rows = x.movedim(dim, 0).flatten(1).long().cpu()
-        self._tie_rows(rows)
-        return rows.amax(1)
+        labels = rows.amax(1)
+        self._join(torch.where(rows == 0, labels[:, None], rows))  # a zero beside a label is a padded border
+        return labels
 
-    def _tie_rows(self, rows: Tensor) -> None:
-        """Tie the labels in each row; a zero beside a label is a padded border, and does not count."""
-        top = rows.amax(1, keepdim=True).expand_as(rows)
-        self._tie(top[rows != 0], rows[rows != 0])
+    def _join(self, rows: Tensor) -> None:
+        """Tie all labels in a row, for each row."""
+        self._tie(rows[:, :1].expand_as(rows), rows)
 
     def _fix(self, x: Tensor) -> None:
-        self._tie(x, torch.zeros_like(x))
+        self._tie(x, x.new_zeros(()).expand_as(x))
 
     def _tie(self, a: Tensor, b: Tensor) -> None:
         a, b = (x.long().flatten() for x in _compact(a, b))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from workbench.network import FREE, Layer, clone, weight_format
+from workbench.network import FREE, Layer, clone, set_format_, weight_format
 from workbench.techniques._channel_labels import Ports
 
 
@@ -70,9 +70,8 @@ def _slice_layer_(layer: Layer, rows: Tensor, columns: Tensor) -> None:
 
     if form is not FREE:
         mask, grid = form.mask, form.grid
-        layer.__dict__["_weight_format"] = replace(
-            form, mask=None if mask is None else cut(mask), grid=None if grid is None else grid.rows(rows)
-        )
+        sliced = replace(form, mask=None if mask is None else cut(mask), grid=None if grid is None else grid.rows(rows))
+        set_format_(layer, sliced)
     layer.weight = _like(layer.weight, cut(layer.weight.detach()))
     if layer.bias is not None:
         layer.bias = _like(layer.bias, layer.bias.detach()[rows])

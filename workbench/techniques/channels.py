@@ -66,6 +66,9 @@ class Channels(Step):
         found = structure(model, ctx)
         if found.whole:
             ctx.note(f"{self.name}, left whole: {_listed(found.whole)}")
+        able = {name for group in found.groups for name in group.layers}
+        if idle := [name for name in own if name not in able]:
+            ctx.note(f"{self.name}, a ratio of their own changes nothing for: {_listed(idle)}")
         scores = self._scores(model, found, ctx)
         keeps = self._keeps(found.groups, scores, own)
         keeps = snapped(keeps, scores, found, self.multiple)
