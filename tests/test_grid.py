@@ -189,6 +189,13 @@ def test_odd_channels(bits: int, symmetric: bool) -> None:
         assert not found[3].any(), "weights too small for a scale become zero"
 
 
+def test_weights_beyond_the_grid_get_its_ends() -> None:
+    for symmetric, ends in ((True, [7, -7]), (False, [15, 0])):
+        grid = Grid.fit(torch.tensor([[1.0, -1.0]]), GridSpec(bits=4, symmetric=symmetric))
+        assert grid.encode(torch.tensor([[9.0, -9.0]])).tolist() == [ends]
+        assert grid.encode(torch.tensor([[1e30, -1e30]])).tolist() == [ends]
+
+
 def test_rows_of_a_grid() -> None:
     weight = torch.tensor([[1.0, 0.5], [2.0, -2.0], [4.0, 3.0]])
     keep = torch.tensor([2, 0])

@@ -64,7 +64,11 @@ def test_a_range_takes_its_ends_and_numbers_between_its_steps(value: float) -> N
     assert isinstance(kept, float)
 
 
-@pytest.mark.parametrize("value", [-1e-9, 0.9901, float("nan"), float("inf"), 10**400, True, False, "0.5", None, [0.5]])
+@pytest.mark.parametrize(
+    "value",
+    [-1e-9, 0.9901, float("nan"), float("inf"), 10**400, True, False, "0.5", None, [0.5]],
+    ids=lambda value: str(value)[:20],
+)
 def test_a_range_refuses_everything_else(value: object) -> None:
     with pytest.raises(Refused, match=r"^x must be a number in \[0, 0.99\], got "):
         Range(0, 0.99, 0.01).check("x", value)
@@ -270,6 +274,7 @@ def one_step(fields: str) -> str:
         (one_step('"layers": {"fc": 1}'), "magnitude.layers[fc] must be a number in [0, 0.99], got 1"),
         (one_step('"layers": [1]'), "magnitude.layers must map layer names to values, got [1]"),
     ],
+    ids=lambda text: text[:50],
 )
 def test_bad_json_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(Refused) as refusal:

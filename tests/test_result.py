@@ -146,6 +146,16 @@ def test_the_key_does_not_change_with_where_files_lie() -> None:
     assert moved.key("weights") == job.key("weights")
 
 
+def test_the_key_does_not_change_with_where_a_folder_lies() -> None:
+    one, other = (
+        Job(model=ModelRef(name="m"), data=DataRef(name=f"folder:{path}"), test_data=DataRef(name=f"folder:{path}/t"))
+        for path in ("/a", "C:\\b")
+    )
+    assert one.key("images") == other.key("images")
+    assert one.key("images") != one.key("other images")
+    assert one.key("images") != dataclasses.replace(one, test_data=None).key("images")
+
+
 def test_the_key_is_short_and_does_not_depend_on_the_process() -> None:
     # worked out once; another value means that every stored row is orphaned
     assert JOB.key("weights", "images") == "934d1cf57937b22b28d57d963c0bef03"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,8 @@ from workbench.store import Store
 
 Work = Callable[[Report], None]
 
-_ROWS_PER_SECOND = 12
-"""How often a tightening row is passed on; the first and the final one always are."""
+_ROW_SECONDS = 0.08
+"""How long a page may wait for news of a tightening row: drawing each one would cost more than measuring it."""
 _TRAIL = 30
 
 
@@ -124,17 +124,20 @@ class Engine:
             known = self.state.baseline
             if known is None or not known.final or known.job != plain:
                 self._begin(plain, report)
-                self._stream(plain, report, "baseline")
+                for row in self._rows(plain, report):
+                    self.state.put(baseline=row)
             if job == plain:
-                self.state.put(current=self.state.baseline)
+                self.state.put(current=self.state.baseline, busy=False)
             elif job.recipe.trains:
-                self.state.put(current=self._trained(job, report))
+                self.state.put(current=self._trained(job, report), busy=False)
             else:
-                self._stream(job, report, "current")
-                self._leave_trail()
+                for row in self._rows(job, report):
+                    trail = self.state.trail
+                    self.state.put(
+                        current=row, trail=(*trail, row)[-_TRAIL:] if row.final else trail, busy=not row.final
+                    )
         except Cancelled:
             return  # a newer request is already on its way, and keeps the page busy
-        self.state.put(busy=False)
 
     def _begin(self, job: Job, report: Report) -> None:
         self.state.put(baseline=None, current=None, trail=(), saved=())
@@ -142,17 +145,16 @@ class Engine:
         self.state.put(layers=prepared.layers)
         self.reload()
 
-    def _stream(self, job: Job, report: Report, trait: str) -> None:
-        shown = 0.0
+    def _rows(self, job: Job, report: Report) -> Iterator[Result]:
+        """Yield the rows that are worth drawing: the final one, and before it one every `_ROW_SECONDS`."""
+        shown = time.monotonic()
         for row in run(job, report=report, user_code=self._may_run(job)):
-            report(Progress(0.0, ""))  # a stale row is never shown
+            report(Progress(0.0, ""))  # stops here if there is a newer request: a stale row is never shown
             if row.status is not Status.OK:
-                self.state.put(busy=False)
                 raise Refused(row.message)
-            now = time.monotonic()
-            if row.final or now - shown >= 1 / _ROWS_PER_SECOND:
-                shown = now
-                self.state.put(**{trait: row})
+            if row.final or time.monotonic() - shown >= _ROW_SECONDS:
+                yield row
+                shown = time.monotonic()
 
     def _trained(self, job: Job, report: Report) -> Result:
         """Return the row of a recipe that trains: a slider never starts a training, so it must be known already."""
@@ -161,11 +163,6 @@ class Engine:
         if row is None:
             raise Refused("this recipe trains and was not measured yet: press Train to measure it")
         return row
-
-    def _leave_trail(self) -> None:
-        row = self.state.current
-        if row is not None and (not self.state.trail or self.state.trail[-1].key != row.key):
-            self.state.put(trail=(*self.state.trail, row)[-_TRAIL:])
 
     def _may_run(self, job: Job) -> bool:
         return job.model.name in self._user_models

@@ -39,7 +39,8 @@ def wait_until_served(url: str, process: subprocess.Popen, log: Path, seconds: f
 def serve(arguments: list[str], url: str, home: Path):
     log = home / "server.log"
     environment = {**os.environ, "WORKBENCH_HOME": str(home), "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(home)}
-    environment |= {"JUPYTER_DATA_DIR": str(home), "IPYTHONDIR": str(home), "OMP_NUM_THREADS": "2"}
+    environment |= {"JUPYTER_DATA_DIR": str(home), "IPYTHONDIR": str(home)}
+    environment.pop("OMP_NUM_THREADS", None)  # as for a person: the command decides
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment, cwd=home)
     (home / "server.pid").write_text(str(process.pid))

@@ -150,6 +150,26 @@ def test_a_saved_point_survives_a_reload_and_goes_back_into_the_sliders(dashboar
     restore.wait_for(state="detached")
 
 
+def test_a_click_on_a_point_puts_its_recipe_back_into_the_sliders(dashboard):
+    page = dashboard.page
+    pruned_and_rounded(dashboard)
+    original = dashboard.page.evaluate(
+        "() => { const p = document.querySelector('.js-plotly-plot'), l = p._fullLayout, b = p.getBoundingClientRect();"
+        " const t = p.data.find(t => t.name === 'original'), first = v => Array.from(v._inputArray ?? v)[0];"
+        " return [b.left + l.xaxis._offset + l.xaxis.d2p(first(t.x)), b.top + l.yaxis._offset +"
+        " l.yaxis.d2p(first(t.y))] }"
+    )
+    page.mouse.move(*original)
+    page.locator(".hoverlayer .hovertext").get_by_text("original").first.wait_for()
+    page.mouse.click(*original)
+    row = measured()
+    page.wait_for_function(
+        "n => Number(document.querySelector('[data-estimate=size_bytes]').dataset.value) === n",
+        arg=row.estimates["size_bytes"].value,
+    )
+    assert not page.get_by_label("Weight pruning", exact=True).is_checked()
+
+
 def test_distillation_reports_draws_its_control_and_leaves_the_sliders_usable(dashboard):
     page = dashboard.page
     pruned_and_rounded(dashboard)

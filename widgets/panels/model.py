@@ -13,6 +13,9 @@ from workbench.registry import data, models
 from workbench.result import DataRef, ModelRef
 
 
+_OTHER = "A model that the list does not have: torchvision:NAME for any classification model of torchvision"
+
+
 class ModelPanel(Panel):
     """Two drop-downs and two cards. `extra` names models that are not in the list, such as `user:net.py:build`."""
 
@@ -22,10 +25,14 @@ class ModelPanel(Panel):
         sets = dict.fromkeys((*data.names(), *extra_data, self.state.data.name))
         self.model = ipw.Dropdown(options=tuple(names), value=self.state.model.name, description="Model")
         self.data = ipw.Dropdown(options=tuple(sets), value=self.state.data.name, description="Data")
+        self.other = ipw.Text(
+            description="Or by name", placeholder="torchvision:resnet18", continuous_update=False, tooltip=_OTHER
+        )
         self._card = ipw.HTML()
         self._told = ipw.HTML()
-        self.show(self.model, self.data, self._told, self._card)
+        self.show(self.model, self.data, self.other, self._told, self._card)
         self.model.observe(lambda change: self._pick_model(change.new), "value")
+        self.other.observe(lambda change: change.new.strip() and self._pick_model(change.new.strip()), "value")
         self.data.observe(lambda change: self._pick_data(change.new), "value")
         self.follow(self._draw, ["model", "data"])
         self.follow(self._tell, ["error", "busy", "baseline"])

@@ -74,6 +74,7 @@ def serve_dashboard(address: Address) -> None:
 
     _use_this_python_()
     address = _free(address)
+    _leave_a_core()
     notebook = resources.dashboard()
     click.echo(f"The dashboard is at {address.url}  (Ctrl-C stops it)")
     if address.browser:
@@ -120,6 +121,15 @@ def _settings() -> Config:
     )
 
 
+def _leave_a_core() -> None:
+    """Let kernels compute on all cores but one, unless the person said otherwise: the page and the server need it.
+
+    OpenMP threads wait for each other in a busy loop, so with as many threads as cores a slider answers several times
+    later whenever the browser draws.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
+
+
 def _free(address: Address) -> Address:
     """Return the address with the first port from its own on that nobody listens on."""
     for port in range(address.port, min(address.port + _TRIES, 65536)):
@@ -162,6 +172,7 @@ def lab(port: int, no_browser: bool, folder: Path | None) -> None:
 
     _use_this_python_()
     folder = _notebooks(folder)
+    _leave_a_core()
     click.echo(f"The notebooks are in {folder}")
     settings = {
         "ServerApp.ip": "127.0.0.1",

@@ -9,6 +9,7 @@ something of nothing (a sigmoid of zero is a half), is left whole.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -57,16 +58,16 @@ def structure(model: nn.Module, ctx: Context) -> Structure:
 
 
 def without(model: nn.Module, labelling: Labelling, dropped: Sequence[Tensor], example: Tensor) -> nn.Module | None:
-    """Return a copy without the dropped labels, or None where it does not answer the example as its masked twin does.
+    """Return a copy without the dropped labels, in evaluation mode, if it answers the example as its masked twin does.
 
-    "As" means within 1e-4 of the largest answer, or 1e-9 for a network in double precision.
+    Else None. The answers may differ by 1e-4 of the largest one, or by 1e-9 of it in double precision.
     """
     keep = torch.ones(labelling.count, dtype=torch.bool)
     keep[torch.cat([torch.empty(0, dtype=torch.long), *dropped])] = False
     try:
         with torch.no_grad():
-            wanted = masked(model, labelling.ports, keep)(example)
-            smaller = sliced(model, labelling.ports, keep)
+            wanted = masked(model, labelling.ports, keep).eval()(example)
+            smaller = sliced(model, labelling.ports, keep).eval()
             got = smaller(example)
     except Exception:  # a network whose code counts on its channels may fail in any way; that is what is asked here
         return None
@@ -137,26 +138,26 @@ def _generic(model: nn.Module, example: Tensor, generator: torch.Generator) -> t
 
     Fresh and pruned networks have zeros that would hide what an activation makes of zero.
     """
-    result = clone(model)
+    result = clone(model).eval()
 
     def noise(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=generator).to(like)
 
     with torch.no_grad():
         for parameter in result.parameters():
-            spread = parameter.std() if parameter.ndim > 1 and parameter.std() > 0 else 0.3
-            parameter.copy_(noise(parameter) * spread + (0 if parameter.ndim > 1 else parameter))
+            if parameter.ndim > 1:
+                parameter.copy_(noise(parameter) * math.sqrt(2 / parameter[0].numel()))
+            else:
+                parameter.copy_(1 + noise(parameter) * 0.3)
         for module in result.modules():
             if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
                 module.running_mean.add_(noise(module.running_mean) * 0.3)
                 module.running_var.mul_(noise(module.running_var).mul(0.3).exp())
+        example = noise(example) * 3
         try:
             double = clone(result).double()
             double(example.double())
-        except (
-            RuntimeError,
-            TypeError,
-        ):  # numbers of one precision are written in the code, or the device has no other
+        except Exception:  # the code asks for one precision, or the device has no other
             return result, example
     return double, example.double()
 
@@ -165,7 +166,7 @@ def _outline(model: nn.Module, example: Tensor) -> str:
     """Return a hash of all but the weights: the kinds of the modules, their settings, and every shape."""
     found = hashlib.sha256(str(tuple(example.shape)).encode())
     for name, module in model.named_modules():
-        settings = [(key, value) for key, value in sorted(vars(module).items()) if isinstance(value, _PLAIN)]
+        settings = {k: v for k, v in vars(module).items() if isinstance(v, _PLAIN) and k != "training"}
         found.update(f"{name} {type(module).__module__}.{type(module).__qualname__} {settings}".encode())
     for name, tensor in model.state_dict().items():
         found.update(f"{name} {tuple(tensor.shape)}".encode())

@@ -62,13 +62,13 @@ class Channels(Step):
         if unknown := [name for name in own if name not in (known := layers(model))]:
             raise Refused(f"{self.name}: no layer is called {unknown[0]!r}; layers are {', '.join(known)}")
         if not any((self.ratio, *own.values())):
-            return clone(model)
+            return clone(model).eval()
         found = structure(model, ctx)
         if found.whole:
-            ctx.note(f"{self.name}, left whole: {_listed(found.whole)}")
+            ctx.note(f"channel pruning left whole: {_listed(found.whole)}")
         able = {name for group in found.groups for name in group.layers}
         if idle := [name for name in own if name not in able]:
-            ctx.note(f"{self.name}, a ratio of their own changes nothing for: {_listed(idle)}")
+            ctx.note(f"channel pruning has nothing to remove in {_listed(idle)}")
         scores = self._scores(model, found, ctx)
         keeps = self._keeps(found.groups, scores, own)
         keeps = snapped(keeps, scores, found, self.multiple)
@@ -112,8 +112,8 @@ class Channels(Step):
                 "leave this step out, or prune single weights instead"
             )
         if failed := [name for index in wanted if index not in removed for name in found.groups[index].layers]:
-            ctx.note(f"{self.name}, left whole because the answers changed: {_listed(failed)}")
-        return smaller[0] if smaller else clone(model)
+            ctx.note(f"channel pruning left whole, because the answers changed: {_listed(failed)}")
+        return smaller[0] if smaller else clone(model).eval()
 
 
 def keep_best(score: Tensor, number: int) -> Tensor:
@@ -144,7 +144,8 @@ def snapped(keeps: Sequence[Tensor], scores: Sequence[Tensor], found: Structure,
         kept[group.labels] = keep
     for group, score in zip(found.groups, scores, strict=True):
         outs = [found.labelling.ports[name].out for name in group.layers]
-        for label in group.labels[score.argsort(stable=True, descending=True)].tolist():
+        best_first = group.labels[score.argsort(stable=True).flip(0)]
+        for label in best_first[~kept[best_first]].tolist():
             if all(int(kept[out].sum()) % multiple == 0 for out in outs):
                 break
             kept[label] = True

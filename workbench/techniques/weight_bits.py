@@ -10,7 +10,7 @@ from torch import nn
 from workbench.context import Context
 from workbench.errors import Refused
 from workbench.grid import Grid, GridSpec
-from workbench.network import clone, hold_, layers, weight_format
+from workbench.network import clone, hold_, layers
 from workbench.recipe import Choice, Layers, PerLayer, Step, Switch
 from workbench.registry import techniques
 
@@ -52,7 +52,6 @@ class WeightBits(Step):
         for name, layer in found.items():
             bits = own.get(name, self.bits)
             if bits < 32:
-                hold_(layer, grid=None, mask=weight_format(layer).mask)
                 spec = GridSpec(bits=bits, per_channel=self.per_channel, symmetric=self.symmetric)
                 hold_(layer, grid=Grid.fit(layer.weight, spec))
         return result
