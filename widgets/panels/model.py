@@ -12,7 +12,6 @@ from workbench.errors import Refused
 from workbench.registry import data, models
 from workbench.result import DataRef, ModelRef
 
-
 _OTHER = "A model that the list does not have: torchvision:NAME for any classification model of torchvision"
 
 

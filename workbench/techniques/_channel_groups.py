@@ -153,7 +153,7 @@ def _generic(model: nn.Module, example: Tensor, generator: torch.Generator) -> t
             if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
                 module.running_mean.add_(noise(module.running_mean) * 0.3)
                 module.running_var.mul_(noise(module.running_var).mul(0.3).exp())
-        example = noise(example) * 3
+        example = noise(example.expand(8,*example.shape[1:]) if len(example)==1 else example.repeat(8, *[1]*(example.ndim-1))) * 3
         try:
             double = clone(result).double()
             double(example.double())
