@@ -3,6 +3,7 @@
 # make test         the tests; make test-slow those that take minutes
 # make lint         formatting, lint, types, who imports whom
 # make bench        speed and memory, measured here and printed
+# make screenshots  the dashboard, light and dark, wide and narrow, into .screenshots
 # make clean        remove what was built
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PIP_VERSION = 26.3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: dashboard lab test test-slow lint bench clean
+.PHONY: dashboard lab test test-slow lint bench screenshots clean
 
 dashboard: $(READY)
 	$(BIN)/workbench $(OPTIONS)
@@ -32,6 +33,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/benchmarks
+
+screenshots: $(READY)
+	$(BIN)/python tests/ui/screenshots.py
+	$(BIN)/python tests/ui/screenshots.py --readme
 
 clean:
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

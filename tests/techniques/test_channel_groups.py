@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 
 import pytest
@@ -233,6 +234,14 @@ def test_an_activation_that_keeps_zero_is_passed(activation: type[nn.Module]) ->
 def test_an_activation_that_makes_something_of_zero_leaves_its_layer_whole(activation: type[nn.Module]) -> None:
     found = find(tower(activation()))
     assert (sizes(found), found.whole) == ({("2",): 5}, ("0",))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_dead_units_do_not_hide_what_is_made_of_zero(seed: int) -> None:
+    blocks = [layer for _ in range(6) for layer in (nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6), nn.ReLU())]
+    model = tower(nn.Sigmoid(), *blocks).eval()
+    ctx = dataclasses.replace(context(model), seed=seed)
+    assert structure(model, ctx).whole == ("0",)
 
 
 def test_a_norm_without_parameters_cannot_be_silenced() -> None:

@@ -108,10 +108,17 @@ def test_nothing_removed_is_the_same_network(net: nn.Module, ctx: Context) -> No
 @pytest.mark.parametrize("scope", ["global", "layer"])
 @pytest.mark.parametrize("score", ["magnitude", "random"])
 def test_a_channel_stays_everywhere(scope: str, score: str, net: nn.Module, ctx: Context) -> None:
-    once = Channels(ratio=0.9, scope=scope, score=score)
-    result = compress(net, Recipe((once, once, once)), ctx)
+    step = Channels(ratio=0.9, scope=scope, score=score)
+    result = step.apply(net, ctx)
     assert widths(result) == {"conv1": 1, "conv2": 1, "fc": 3}
     assert result(ctx.example).shape == (2, 3)
+    with pytest.raises(Refused, match="no channels of this network can be removed"):
+        step.apply(result, ctx)
+
+
+def test_a_narrow_network_can_be_narrowed_again(net: nn.Module, ctx: Context) -> None:
+    step = Channels(ratio=0.5, scope="layer")
+    assert widths(compress(net, Recipe((step, step)), ctx)) == {"conv1": 1, "conv2": 2, "fc": 3}  # 6 3 1.5, 8 4 2
 
 
 def test_a_global_ranking_removes_that_share_of_all(net: nn.Module, ctx: Context) -> None:

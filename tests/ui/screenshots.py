@@ -44,7 +44,10 @@ def story(ui: object, page: Page) -> object:
     page.get_by_role("button", name="Save this point").click()
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_text(re.compile("^done")).wait_for(timeout=120_000)
-    page.evaluate("() => document.activeElement.blur()")
+    page.evaluate(
+        "() => { document.activeElement.blur(); document.querySelectorAll('*').forEach(e => { e.scrollTop = 0 }) }"
+    )
+    page.mouse.move(1, 1)
     page.wait_for_timeout(800)
     return dashboard
 

@@ -25,6 +25,8 @@ from workbench.techniques._channel_labels import Labelling, label_channels
 from workbench.techniques._channel_surgery import masked, sliced
 
 T = TypeVar("T")
+_TRIALS = 3
+"""Networks of random weights on which each group is tried: in one alone, dead units may hide a fault."""
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
 
@@ -93,21 +95,24 @@ def largest_passing(candidates: Sequence[T], passes: Callable[[Sequence[T]], boo
 
 
 def _find(model: nn.Module, example: Tensor, ctx: Context) -> Structure:
-    generator = ctx.generator("channels", "trial")
-    trial, example = _generic(model, example, generator)
     try:
-        labelling = label_channels(trial, example)
+        labelling = label_channels(clone(model).eval(), example)
     except Exception as error:  # labels may be inputs that a user's network cannot stand
         raise Refused(f"the channels of this network cannot be followed: {type(error).__name__}: {error}") from error
     groups = _grouped(labelling, list(layers(model)))
-    some = [_some(group.labels, generator) for group in groups]
+    generator = ctx.generator("channels", "trial")
+    sound: Sequence[int] = range(len(groups))
+    for _ in range(_TRIALS):
+        some = [_some(group.labels, generator) for group in groups]
+        trial, inputs = _generic(model, example, generator)
 
-    def passes(chosen: Sequence[int]) -> bool:
-        return without(trial, labelling, [some[index] for index in chosen], example) is not None
+        def passes(chosen: Sequence[int]) -> bool:
+            return without(trial, labelling, [some[index] for index in chosen], inputs) is not None  # noqa: B023
 
-    sound = tuple(groups[index] for index in largest_passing(range(len(groups)), passes))
-    touched = {name for group in sound for name in group.layers} | labelling.last
-    return Structure(labelling, sound, tuple(name for name in layers(model) if name not in touched))
+        sound = largest_passing(sound, passes)
+    touched = {name for index in sound for name in groups[index].layers} | labelling.last
+    whole = tuple(name for name in layers(model) if name not in touched)
+    return Structure(labelling, tuple(groups[index] for index in sound), whole)
 
 
 def _grouped(labelling: Labelling, layer_names: Sequence[str]) -> list[Group]:
@@ -134,9 +139,11 @@ def _some(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _generic(model: nn.Module, example: Tensor, generator: torch.Generator) -> tuple[nn.Module, Tensor]:
-    """Return a copy with random parameters and statistics, in double precision where it can run so.
+    """Return a copy with random parameters and statistics, and a random input; in double precision if it can run so.
 
-    Fresh and pruned networks have zeros that would hide what an activation makes of zero.
+    The zeros of a fresh or pruned network would hide what an activation makes of zero, and so would dead units. Hence
+    strong inputs, biases near 1, and weights that keep the size of what passes through (He et al. 2015,
+    https://arxiv.org/abs/1502.01852).
     """
     result = clone(model).eval()
 
@@ -153,7 +160,7 @@ def _generic(model: nn.Module, example: Tensor, generator: torch.Generator) -> t
             if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
                 module.running_mean.add_(noise(module.running_mean) * 0.3)
                 module.running_var.mul_(noise(module.running_var).mul(0.3).exp())
-        example = noise(example.expand(8,*example.shape[1:]) if len(example)==1 else example.repeat(8, *[1]*(example.ndim-1))) * 3
+        example = noise(example) * 3
         try:
             double = clone(result).double()
             double(example.double())
