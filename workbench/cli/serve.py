@@ -124,9 +124,10 @@ def _settings() -> Config:
 def _leave_a_core() -> None:
     """Let kernels compute on all cores but one, unless the person said otherwise: the page and the server need it.
 
-    OpenMP threads wait for each other in a busy loop, so with as many threads as cores a slider answers several times
-    later whenever the browser draws.
+    OpenMP threads wait for each other in a busy loop: where something else takes a core, the others burn theirs, and a
+    measurement takes ten times as long. So they are told to sleep instead, too.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
 
 

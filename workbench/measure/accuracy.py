@@ -15,7 +15,7 @@ from workbench.measuring import Measure, Reading, Subject
 from workbench.registry import measures
 from workbench.result import Estimate
 
-FIRST = 256
+FIRST = 128
 """How many images stand behind the first reading; each further one has twice as many."""
 BATCH = 128
 _Z = 1.959963984540054

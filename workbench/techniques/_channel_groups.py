@@ -101,18 +101,29 @@ def _find(model: nn.Module, example: Tensor, ctx: Context) -> Structure:
         raise Refused(f"the channels of this network cannot be followed: {type(error).__name__}: {error}") from error
     groups = _grouped(labelling, list(layers(model)))
     generator = ctx.generator("channels", "trial")
-    sound: Sequence[int] = range(len(groups))
+    sound = list(range(len(groups)))
     for _ in range(_TRIALS):
-        some = [_some(group.labels, generator) for group in groups]
-        trial, inputs = _generic(model, example, generator)
-
-        def passes(chosen: Sequence[int]) -> bool:
-            return without(trial, labelling, [some[index] for index in chosen], inputs) is not None  # noqa: B023
-
-        sound = largest_passing(sound, passes)
+        sound = _tried(sound, groups, labelling, _generic(model, example, generator), generator)
     touched = {name for index in sound for name in groups[index].layers} | labelling.last
     whole = tuple(name for name in layers(model) if name not in touched)
     return Structure(labelling, tuple(groups[index] for index in sound), whole)
+
+
+def _tried(
+    candidates: Sequence[int],
+    groups: Sequence[Group],
+    labelling: Labelling,
+    subject: tuple[nn.Module, Tensor],
+    generator: torch.Generator,
+) -> list[int]:
+    """Return the groups, by index, of which some labels can be taken out of the subject, a network with its input."""
+    trial, example = subject
+    some = [_some(group.labels, generator) for group in groups]
+
+    def passes(chosen: Sequence[int]) -> bool:
+        return without(trial, labelling, [some[index] for index in chosen], example) is not None
+
+    return largest_passing(candidates, passes)
 
 
 def _grouped(labelling: Labelling, layer_names: Sequence[str]) -> list[Group]:
