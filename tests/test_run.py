@@ -110,8 +110,8 @@ def stop_at(fraction: float, word: str, error: type[BaseException]) -> Callable[
 
 def test_rows_tighten_until_one_is_final() -> None:
     rows = list(run(SMALL))
-    assert [row.estimates["accuracy"].n for row in rows] == [256, 512, 600]
-    assert [row.final for row in rows] == [False, False, True]
+    assert [row.estimates["accuracy"].n for row in rows] == [128, 256, 512, 600]
+    assert [row.final for row in rows] == [False, False, False, True]
     widths = [row.estimates["accuracy"].high - row.estimates["accuracy"].low for row in rows]
     assert widths == sorted(widths, reverse=True)
     assert all(row.status is Status.OK and not row.message and row.job == SMALL for row in rows)

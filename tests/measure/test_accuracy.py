@@ -64,8 +64,8 @@ def test_impossible_counts_are_refused(hits: int, n: int) -> None:
 
 def test_readings_double_until_every_image_was_seen(subject) -> None:
     readings = list(Accuracy().read(subject(Reads(wrong=3), 1797)))
-    assert [reading.estimate.n for reading in readings] == [256, 512, 1024, 1797]
-    assert [reading.details for reading in readings] == [{"images": n, "of": 1797} for n in (256, 512, 1024, 1797)]
+    assert [reading.estimate.n for reading in readings] == [128, 256, 512, 1024, 1797]
+    assert [reading.details for reading in readings] == [{"images": n, "of": 1797} for n in (128, 256, 512, 1024, 1797)]
     widths = [reading.estimate.high - reading.estimate.low for reading in readings]
     assert widths == sorted(widths, reverse=True)
     labels = subject(Reads(), 1797).test.labels
@@ -103,6 +103,7 @@ def test_it_can_be_stopped_between_two_batches(subject) -> None:
             raise Cancelled
 
     readings = Accuracy().read(subject(Reads(), 1024, report=stop))
+    assert next(readings).estimate.n == 128
     assert next(readings).estimate.n == 256
     with pytest.raises(Cancelled):
         next(readings)
