@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # before torch is imported, also in the processes that tests start: workers and threads would fight over the cores
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# how long one example takes says more about the machine than about the code
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"

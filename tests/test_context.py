@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 import pytest
 import torch
 from torch import nn
 
-from workbench.context import Cache, Context, Progress, fingerprint, ignore
+from workbench.context import Cache, Context, Progress, fingerprint, ignore, lent_generator
 from workbench.errors import Cancelled
 from workbench.images import Preprocess, TensorImages, View
 
@@ -124,6 +126,73 @@ def test_threads_may_share_a_cache() -> None:
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+def test_threads_that_ask_for_one_key_make_it_once() -> None:
+    cache, made, release = Cache(), [], threading.Event()
+
+    def make() -> int:
+        made.append(1)
+        release.wait(10)
+        return len(made)
+
+    with ThreadPoolExecutor(3) as pool:
+        found = [pool.submit(cache.get, "slow", make) for _ in range(2)]
+        assert pool.submit(cache.get, "other", lambda: 0).result(10) == 0, "another key does not wait"
+        release.set()
+        assert [future.result(10) for future in found] == [1, 1]
+
+
+def test_who_waited_for_a_failure_makes_the_value() -> None:
+    cache, begun = Cache(), threading.Event()
+
+    def fail() -> NoReturn:
+        begun.set()
+        raise Cancelled
+
+    with ThreadPoolExecutor(2) as pool:
+        failing = pool.submit(cache.get, "key", fail)
+        begun.wait(10)
+        assert pool.submit(cache.get, "key", lambda: 3).result(10) == 3
+        with pytest.raises(Cancelled):
+            failing.result(10)
+
+
+# the lent generator
+
+
+def test_the_global_generator_is_given_back() -> None:
+    before = torch.get_rng_state()
+    drawn = []
+
+    def fail() -> None:
+        with lent_generator(3):
+            drawn.append(torch.rand(2))
+            raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            fail()
+    assert torch.equal(*drawn)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_threads_take_turns_with_the_global_generator() -> None:
+    before = torch.get_rng_state()
+
+    def draw(seed: int) -> list[torch.Tensor]:
+        drawn = []
+        with lent_generator(seed):
+            for _ in range(20):
+                drawn.append(torch.rand(3))
+                time.sleep(0.0005)  # lets the others run
+        return drawn
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(draw, range(4)))
+    for seed, drawn in enumerate(together):
+        assert torch.equal(torch.stack(drawn), torch.stack(draw(seed)))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 # fingerprints

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
 from workbench.grid import Grid, GridSpec
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TINY = float(np.finfo(np.float32).tiny)
 
 specs = st.builds(
@@ -98,7 +97,6 @@ def test_one_bit_is_the_sign_times_the_mean_magnitude() -> None:
     assert codes(weight, bits=1, per_channel=False)[1].scale.tolist() == [3]
 
 
-@patient
 @given(arrays.arrays(np.float32, (2, 3), elements=st.floats(-65504, 65504, width=32)))
 def test_sixteen_bits_are_halves(array: np.ndarray) -> None:
     weight = torch.from_numpy(array)
@@ -114,7 +112,6 @@ def test_halves_stay_finite() -> None:
     assert grid.decode(grid.encode(weight)).tolist() == [[65504, -65504, 65504, 65504, 0]]
 
 
-@patient
 @given(weights, specs)
 def test_codes_are_whole_and_within_their_range(weight: Tensor, spec: GridSpec) -> None:
     found = Grid.fit(weight, spec).encode(weight)
@@ -124,7 +121,6 @@ def test_codes_are_whole_and_within_their_range(weight: Tensor, spec: GridSpec) 
     assert int(found.max()) <= spec.highest
 
 
-@patient
 @given(weights, specs)
 def test_a_weight_on_the_grid_stays_where_it_is(weight: Tensor, spec: GridSpec) -> None:
     grid = Grid.fit(weight, spec)
@@ -134,7 +130,6 @@ def test_a_weight_on_the_grid_stays_where_it_is(weight: Tensor, spec: GridSpec) 
     assert torch.equal(grid.encode(once), grid.encode(weight))
 
 
-@patient
 @given(weights, specs)
 def test_rounding_moves_a_weight_by_half_a_step_at_most(weight: Tensor, spec: GridSpec) -> None:
     if spec.bits == 1:
@@ -145,14 +140,12 @@ def test_rounding_moves_a_weight_by_half_a_step_at_most(weight: Tensor, spec: Gr
     assert float(steps.max()) <= 0.5 + 1e-4
 
 
-@patient
 @given(weights, specs)
 def test_zero_is_on_every_grid(weight: Tensor, spec: GridSpec) -> None:
     grid = Grid.fit(weight, spec)
     assert not grid.decode(grid.encode(torch.zeros_like(weight))).any()
 
 
-@patient
 @given(weights, specs)
 def test_scales_and_zero_points_are_usable(weight: Tensor, spec: GridSpec) -> None:
     grid = Grid.fit(weight, spec)
@@ -165,7 +158,6 @@ def test_scales_and_zero_points_are_usable(weight: Tensor, spec: GridSpec) -> No
         assert not grid.zero.any()
 
 
-@patient
 @given(weights, specs)
 def test_each_channel_is_a_grid_of_its_own(weight: Tensor, spec: GridSpec) -> None:
     if spec.per_channel:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from workbench.errors import Refused
 from workbench.images import CALIBRATION_IMAGES, Preprocess, Splits, Subset, TensorImages, View
-
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def numbered(count: int) -> TensorImages:
@@ -47,7 +45,6 @@ def test_a_tenth_is_held_back_for_validation(count: int, held: int) -> None:
     assert (splits.classes, splits.digest) == (("a", "b"), "digest")
 
 
-@patient
 @given(st.integers(1, 900), st.integers(0, 3))
 def test_splits_do_not_overlap_but_for_calibration_in_training(count: int, seed: int) -> None:
     splits = Splits.carve(numbered(count), numbered(1), (), "", seed)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -25,8 +25,6 @@ from workbench.network import (
     settle_,
     weight_format,
 )
-
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Scores(nn.Module):
@@ -79,7 +77,7 @@ def test_a_weight_that_is_computed_is_no_weight_of_a_layer() -> None:
 def test_a_free_weight_stays_as_it_is() -> None:
     layer = linear((1.0, -2.0))
     assert weight_format(layer) is FREE
-    assert torch.equal(FREE.project(layer.weight), layer.weight)
+    assert torch.equal(FREE.snapped(layer.weight), layer.weight)
     settle_(layer)
     assert layer.weight.tolist() == [[1, -2]]
 
@@ -126,28 +124,31 @@ def test_settling_fits_the_grid_to_what_the_mask_leaves() -> None:
     assert weight_format(layer).grid.scale.tolist() == [3]
 
 
-def test_projecting_leaves_the_weight_and_the_format_alone() -> None:
+def test_fitting_and_snapping_leave_the_weight_and_the_format_alone() -> None:
     weight = torch.tensor([[3.0, -1.0, 100.0]])
     form = WeightFormat(torch.tensor([[True, True, False]]), Grid.fit(torch.ones(1, 3), GridSpec(bits=2)))
-    assert form.project(weight).tolist() == [[3, 0, 0]]
+    assert form.snapped(weight).tolist() == [[1, -1, 0]], "onto the grid that is there"
+    assert form.fitted(weight).grid.scale.tolist() == [3], "what the mask takes does not count"
+    assert form.fitted(weight).snapped(weight).tolist() == [[3, 0, 0]]
+    assert FREE.fitted(weight) is FREE
     assert weight.tolist() == [[3, -1, 100]]
     assert form.grid.scale.tolist() == [1]
 
 
-@patient
 @given(
     st.lists(st.floats(-100, 100, width=32), min_size=6, max_size=6),
     st.lists(st.booleans(), min_size=6, max_size=6),
     st.sampled_from([1, 2, 3, 8, 16]),
     st.booleans(),
 )
-def test_settling_is_projecting_and_settling_twice_is_settling_once(
+def test_settling_is_fitting_and_snapping_and_settling_twice_is_settling_once(
     values: list[float], mask: list[bool], bits: int, symmetric: bool
 ) -> None:
     layer = linear(tuple(values[:3]), tuple(values[3:]))
     spec = GridSpec(bits=bits, symmetric=symmetric)
     held = torch.tensor(mask).view(2, 3)
-    wanted = WeightFormat(held, Grid.fit(layer.weight, spec)).project(layer.weight.detach())
+    form = WeightFormat(held, Grid.fit(layer.weight, spec))
+    wanted = form.fitted(layer.weight.detach()).snapped(layer.weight.detach())
     hold_(layer, mask=held)
     hold_(layer, grid=Grid.fit(layer.weight, spec))
     assert torch.equal(layer.weight, wanted)

@@ -147,6 +147,23 @@ def test_two_classes_of_one_module_may_not_share_a_name() -> None:
     assert list(registry) == [One]
 
 
+def test_two_entries_of_one_file_may_not_share_a_name(package: str, write: Write) -> None:
+    write(
+        "a",
+        text=FILE.format(package=package, name="apple", value=1) + f"\n{package}.things.register(Thing('apple', 2))",
+    )
+    with pytest.raises(Refused, match=rf"^the thing name 'apple' is taken by {package}\.a$"):
+        things(package).names()
+
+
+def test_a_cell_that_is_run_again_replaces() -> None:
+    registry: Registry[Entry] = Registry("thing", "workbench.export")
+    notebook = {"__name__": "__main__", "__spec__": None, "registry": registry, "Entry": Entry}
+    for value in (1, 2):
+        exec(f"registry.register(Entry('x', {value}))", notebook)  # noqa: S102
+    assert registry.get("x").value == 2
+
+
 def test_the_same_home_replaces(package: str, write: Write) -> None:
     write("a", "apple", 1)
     registry = things(package)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
@@ -17,9 +18,11 @@ import workbench.run as engine
 from workbench.context import Cache, Progress, fingerprint
 from workbench.errors import Cancelled, Refused
 from workbench.export.packed import unpack
+from workbench.images import Splits
+from workbench.models import _weights
 from workbench.models._load import build
 from workbench.recipe import Recipe
-from workbench.registry import measures
+from workbench.registry import data, measures
 from workbench.result import DataRef, Job, ModelRef, Result, Status
 from workbench.run import Prepared, compressed, packed_file, prepare, run
 from workbench.store import Store
@@ -190,6 +193,45 @@ def test_other_test_data_have_a_key_of_their_own() -> None:
     assert one.key != other.key
 
 
+def folders(tmp_path: Path, *names: str) -> DataRef:
+    """Make image folders with classes of these names."""
+    root = tmp_path / "-".join(names)
+    for number, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for image in range(10):
+            Image.new("RGB", (8, 8), (100 * number, image, 0)).save(root / name / f"{image}.png")
+    return DataRef(name=f"folder:{root}")
+
+
+def test_other_test_data_with_classes_of_other_names_leave_a_note(tmp_path: Path) -> None:
+    code = tmp_path / "net.py"
+    code.write_text("from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(192, 2))")
+    job = Job(model=ModelRef(name=f"user:{code}:make"), data=folders(tmp_path, "cat", "dog"))
+    row = last(dataclasses.replace(job, test_data=folders(tmp_path, "cat", "wolf")))
+    assert row.status is Status.OK
+    (note,) = row.notes
+    assert note.startswith("the test data name their classes differently, and are taken in order: class 1 is 'dog' in")
+    same = folders(tmp_path / "elsewhere", "cat", "dog")
+    assert last(dataclasses.replace(job, test_data=same)).notes == ()
+    three = last(dataclasses.replace(job, test_data=folders(tmp_path, "cat", "dog", "emu")))
+    assert three.message.endswith(", got 3")
+
+
+def test_the_same_classes_in_another_order_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = dataclasses.replace(data.get("digits"), open=lambda ref: swapped(data.get("digits").open(ref)))
+    monkeypatch.setitem(data._entries, "turned", turned)
+    row = last(dataclasses.replace(BASE, test_data=DataRef(name="turned")))
+    assert row.status is Status.FAILED
+    assert row.message == (
+        "test data need the classes of digits in the same order: class 0 is '0' in digits and '1' in turned"
+    )
+
+
+def swapped(splits: Splits) -> Splits:
+    first, second, *rest = splits.classes
+    return dataclasses.replace(splits, classes=(second, first, *rest))
+
+
 def test_notes_reach_the_row() -> None:
     row = last(dataclasses.replace(BASE, recipe=Recipe.from_json('{"format": 1, "steps": [{"step": "batchnorm"}]}')))
     assert any("agreement with the original" in note for note in row.notes)
@@ -237,6 +279,52 @@ def test_a_users_file_that_is_written_anew_is_read_anew(user_file: Path) -> None
     assert last(job).estimates["accuracy"].value != first.estimates["accuracy"].value
 
 
+def test_weights_that_are_trained_anew_are_read_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    job = Job(model=ModelRef(name="digits-mlp"), data=DataRef(name="digits"))
+    monkeypatch.setattr(_weights, "shipped", lambda _: tmp_path / "none")
+    path = _weights.trained("digits-mlp", "digits")
+    keys = []
+    for number in (1, 2):
+        _weights.save(build("digits-mlp", 10, seed=number), path, {})
+        os.utime(path, (number, number))
+        keys.append(prepare(job).key(job))
+    assert keys[0] != keys[1]
+
+
+def test_a_stored_row_does_not_outlive_an_edit_of_forward(
+    user_file: Path, store: Store, fresh: Callable[[], None]
+) -> None:
+    job = dataclasses.replace(BASE, model=ModelRef(name=f"user:{user_file}:plain"))
+    first = last(job, store=store)
+    written = user_file.stat().st_mtime_ns
+    user_file.write_text(CODE.replace("FACTOR", "1").replace("self.linear(x.", "self.linear(-x."))
+    os.utime(user_file, ns=(written + 1, written + 1))  # a second has not passed
+    second = last(job, store=store)
+    assert second.key != first.key
+    assert second.estimates["accuracy"].value != first.estimates["accuracy"].value
+    fresh()
+    user_file.write_text(CODE.replace("FACTOR", "1"))
+    assert last(job, store=store) == first, "what is undone is known again"
+
+
+def test_a_folder_that_changed_is_read_anew(tmp_path: Path) -> None:
+    for name, value in (("cat", 10), ("dog", 200)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("L", (8, 8), value + number).save(tmp_path / "images" / name / f"{number}.png")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(192, 2))"
+    )
+    job = Job(
+        model=ModelRef(name=f"user:{tmp_path / 'net.py'}:make"), data=DataRef(name=f"folder:{tmp_path / 'images'}")
+    )
+    first = prepare(job)
+    assert prepare(job) is first
+    Image.new("L", (8, 8), 99).save(tmp_path / "images" / "cat" / "0.png")
+    assert prepare(job).key(job) != first.key(job)
+
+
 # refusals
 
 
@@ -253,6 +341,9 @@ def with_model(**changes: Any) -> Job:
         (with_model(mean=(0.5, 0.5)), "mean and std need one number for each of the 1 input channels, got 2 and 1"),
         (with_model(std=(-1.0,)), "std must be above zero, got -1.0"),
         (dataclasses.replace(BASE, device="gpu"), "the device 'gpu' cannot be used here (found: cpu"),
+        (dataclasses.replace(BASE, device="meta"), "expected cpu, cuda, cuda:NUMBER or mps"),
+        (dataclasses.replace(BASE, device="cuda:-1"), "expected cpu, cuda, cuda:NUMBER or mps"),
+        (dataclasses.replace(BASE, device="cuda:99"), "the device 'cuda:99' cannot be used here"),
         (
             dataclasses.replace(BASE, recipe=Recipe((Magnitude(layers={"conv9": 0.5}),))),
             "magnitude: no layer is called 'conv9'; layers are conv1, conv2, conv3, linear",
@@ -389,6 +480,18 @@ def test_the_store_answers_for_a_job_that_it_knows(store: Store, fresh: Callable
     assert list(run(TRAINED, store=store, report=lambda progress: seen.append(progress.message))) == [row]
     assert not any("fine-tuning" in message or "accuracy" in message for message in seen)
     assert len(store.query()) == 1
+
+
+def test_a_stored_file_is_not_made_again(
+    store: Store, fresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, file = last(SMALL, store=store), packed_file(SMALL)
+    fresh()
+    monkeypatch.setattr(engine, "compress", lambda *_: pytest.fail("it was made again"))
+    assert packed_file(SMALL, store=store) == file
+    store.remove(row.key)
+    with pytest.raises(pytest.fail.Exception):
+        packed_file(SMALL, store=store)
 
 
 def test_a_refusal_is_not_stored(store: Store) -> None:

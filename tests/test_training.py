@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import pytest
@@ -14,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.context import Context, Progress, fingerprint
+from workbench.context import Context, Progress, fingerprint, lent_generator
 from workbench.errors import Cancelled, Refused
 from workbench.grid import Grid, GridSpec
 from workbench.images import Preprocess, TensorImages, View
+from workbench.models._load import build
 from workbench.network import hold_, layers, weight_format
 from workbench.training import Schedule, cross_entropy, fit, logits
 
@@ -43,8 +45,7 @@ def context(**changes: Any) -> Context:
 
 def network(*, dropout: float = 0.0) -> nn.Module:
     """Return a small perceptron with fixed weights; like any network that is handed on, in evaluation mode."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with lent_generator(0):
         hidden = [nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(dropout), nn.Linear(12, 3)]
         return nn.Sequential(nn.Flatten(), *hidden).eval()
 
@@ -89,6 +90,15 @@ def test_the_seed_decides_everything(dropout: float) -> None:
 def test_global_randomness_is_left_alone(dropout: float) -> None:
     before = torch.get_rng_state()
     trained(network(dropout=dropout))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_threads_that_train_and_build_do_not_disturb_each_other() -> None:
+    jobs = [lambda: trained(network(dropout=0.5)), lambda: build("digits-cnn", 10), lambda: build("lenet5", 10)] * 4
+    alone = [fingerprint(job()) for job in jobs]
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        assert [fingerprint(model) for model in pool.map(lambda job: job(), jobs)] == alone
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -12,20 +12,23 @@ from widgets.panels.tradeoff import TradeoffPanel
 from widgets.panels.training import TrainingPanel
 from widgets.state import AppState
 from workbench.recipe import Recipe
+from workbench.result import DataRef, ModelRef
 from workbench.store import Store
 
 
 class Workbench(ipw.Box):
     """All panels around one state.
 
-    `models` names networks beyond the zoo, such as `user:net.py:build`: only a name given here, by the person who
-    wrote the notebook, may run code from a file. `data` names data sets beyond the list, such as `folder:PATH`.
+    `model` and `data` are names, or references with more: `ModelRef(name="resnet20", checkpoint="resnet20.th")`,
+    `DataRef(name="mnist", root="data")`. `models` names further networks to pick from, such as
+    `user:net.py:build`: only a name given here, by the person who wrote the notebook, may run code from a file.
+    `data_sets` names further data sets to pick from, such as `folder:PATH`.
     """
 
     def __init__(
         self,
-        model: str = "digits-cnn",
-        data: str = "digits",
+        model: str | ModelRef = "digits-cnn",
+        data: str | DataRef = "digits",
         *,
         recipe: Recipe | None = None,
         models: tuple[str, ...] = (),
@@ -33,6 +36,7 @@ class Workbench(ipw.Box):
         store: Store | None = None,
     ) -> None:
         self.state = AppState(model, data, recipe)
+        self.state.page_shown = True
         self.engine = connect(self.state, store=store, user_models=models)
         self.model = ModelPanel(self.state, models, data_sets)
         self.recipe = RecipePanel(self.state)
@@ -40,7 +44,11 @@ class Workbench(ipw.Box):
         self.training = TrainingPanel(self.state)
         self.results = ResultsPanel(self.state)
         super().__init__(
-            [_column(self.model, self.recipe), _column(self.tradeoff, self.training, self.results)],
+            [
+                _column(self.model, self.recipe),
+                _column(self.tradeoff, self.training, self.results),
+                self.state.page,
+            ]
         )
         self.add_class("dsw")
         self.add_class("dsw-app")

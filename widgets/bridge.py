@@ -1,89 +1,42 @@
 """The one place where engine work runs off the UI thread: the latest request wins, long work reports and can stop.
 
 Sliders ask for more than can be measured. A request that comes while another is being worked on replaces any that
-waits, and stops the running one at its next batch; nothing stale is ever shown and nothing queues up. Threads, not
-subshells or asyncio, because they work alike in JupyterLab and in Voila; torch releases the interpreter lock while it
-computes.
+waits, and stops the running one at its next batch. A row is published only while its request is the latest, which is
+decided under the lock of the state: nothing stale is shown and nothing queues up.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from widgets.background import Background, Outcome, Task
 from widgets.state import AppState
 from workbench.context import Progress, Report
-from workbench.errors import Cancelled, Refused
+from workbench.errors import Refused
 from workbench.recipe import Recipe, Step
 from workbench.result import Job, Result, Status
-from workbench.run import packed_file, prepare, run
+from workbench.run import Prepared, packed_file, prepare, run
 from workbench.store import Store
-
-Work = Callable[[Report], None]
 
 _ROW_SECONDS = 0.08
 """How long a page may wait for news of a tightening row: drawing each one would cost more than measuring it."""
 _TRAIL = 30
 
 
-class Background:
-    """One thread that does the latest of the works it is given."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingListener:
+    """What a training tells its panel, from its own thread."""
 
-    def __init__(self, name: str, failed: Callable[[str], None]) -> None:
-        self._wake = threading.Condition()
-        self._waiting: tuple[Work, Callable[[Progress], None]] | None = None
-        self._stop = threading.Event()
-        self._failed = failed
-        self.running = False
-        self.started = 0
-        """How many works were begun: a burst of requests begins few of them."""
-        threading.Thread(target=self._loop, name=name, daemon=True).start()
-
-    def submit(self, work: Work, progress: Callable[[Progress], None] = lambda _: None) -> None:
-        """Do this next, in place of whatever runs or waits."""
-        with self._wake:
-            self._waiting = (work, progress)
-            self._stop.set()
-            self._wake.notify()
-
-    def cancel(self) -> None:
-        """Stop the running work at its next report, and forget the one that waits."""
-        with self._wake:
-            self._waiting = None
-            self._stop.set()
-
-    def _loop(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._waiting is not None)
-                if self._waiting is None:
-                    continue
-                (work, progress), self._waiting = self._waiting, None
-                self._stop.clear()
-                self.running = True
-                self.started += 1
-            try:
-                work(self._reporter(progress))
-            except Cancelled:
-                pass
-            except Refused as refusal:
-                self._failed(str(refusal))
-            except Exception as error:  # a bug must reach the page: a thread's traceback does not
-                self._failed(f"this is a fault of the workbench ({type(error).__name__}: {error})")
-            finally:
-                self.running = False
-
-    def _reporter(self, progress: Callable[[Progress], None]) -> Report:
-        def report(news: Progress) -> None:
-            if self._stop.is_set():
-                raise Cancelled
-            progress(news)
-
-        return report
+    begun: Callable[[int, int, str], None]
+    """Number of the arm, how many there are, its title ("" for the recipe itself)."""
+    progress: Callable[[Progress], None]
+    measured: Callable[[str, Result], None]
+    """Title of the arm and its final row."""
+    ended: Callable[[Outcome, str], None]
 
 
 class Engine:
@@ -93,8 +46,10 @@ class Engine:
         self.state = state
         self._store = store
         self._user_models = user_models
-        self._live = Background("live", self._show_error)
-        self._training = Background("training", self._show_error)
+        self._prepared: Prepared | None = None
+        self._live = Background("live")
+        self._training = Background("training")
+        self._filing = Background("files")
         state.observe(lambda _: self.refresh(), ["model", "data", "recipe", "seed"])
         # a page may open long after its kernel ran the notebook, because servers keep kernels warm
         state.page.on_msg(lambda *_: self.reload())
@@ -112,44 +67,59 @@ class Engine:
         """How many live evaluations were begun."""
         return self._live.started
 
+    # the present choices
+
     def refresh(self) -> None:
         """Measure the present choices."""
-        job = self.state.job
-        self.state.put(busy=True, error="")
-        self._live.submit(lambda report: self._follow(job, report))
+        with self.state.lock:  # so that no row of an older request can be published after this
+            job = self.state.job
+            self.state.put(busy=True, error="")
+            self._live.submit(
+                Task(
+                    work=lambda report: self._follow(job, report),
+                    ended=lambda outcome, sentence: self._followed(job, outcome, sentence),
+                )
+            )
 
     def _follow(self, job: Job, report: Report) -> None:
         plain = dataclasses.replace(job, recipe=Recipe())
-        try:
-            known = self.state.baseline
-            if known is None or not known.final or known.job != plain:
-                self._begin(plain, report)
-                for row in self._rows(plain, report):
-                    self.state.put(baseline=row)
-            if job == plain:
-                self.state.put(current=self.state.baseline, busy=False)
-            elif job.recipe.trains:
-                self.state.put(current=self._trained(job, report), busy=False)
-            else:
-                for row in self._rows(job, report):
-                    trail = self.state.trail
-                    self.state.put(
-                        current=row, trail=(*trail, row)[-_TRAIL:] if row.final else trail, busy=not row.final
-                    )
-        except Cancelled:
-            return  # a newer request is already on its way, and keeps the page busy
+        known = self.state.baseline
+        if known is None or not known.final or known.job != plain:
+            self._begin(plain, report)
+            for row in self._rows(plain, report):
+                self._publish(report, baseline=row)
+        if job == plain:
+            self._publish(report, current=self.state.baseline, busy=False)
+        elif job.recipe.trains:
+            self._publish(report, current=self._trained(job, report), busy=False)
+        else:
+            for row in self._rows(job, report):
+                trail = self.state.trail
+                trail = (*trail, row)[-_TRAIL:] if row.final else trail
+                self._publish(report, current=row, trail=trail, busy=not row.final)
+
+    def _followed(self, job: Job, outcome: Outcome, sentence: str) -> None:
+        with self.state.lock:
+            if outcome is Outcome.FAILED and self.state.job == job:
+                self.state.put(error=sentence, current=None, busy=False)
+
+    def _publish(self, report: Report, **values: Any) -> None:
+        with self.state.lock:
+            report(Progress(0.0, ""))  # stops here if there is a newer request
+            self.state.put(**values)
 
     def _begin(self, job: Job, report: Report) -> None:
-        self.state.put(baseline=None, current=None, trail=(), saved=())
+        self._publish(report, baseline=None, current=None, trail=(), saved=(), layers=())
         prepared = prepare(job, report=report, user_code=self._may_run(job))
-        self.state.put(layers=prepared.layers)
-        self.reload()
+        with self.state.lock:
+            self._publish(report, layers=prepared.layers)
+            self._prepared = prepared
+            self.reload()
 
     def _rows(self, job: Job, report: Report) -> Iterator[Result]:
         """Yield the rows that are worth drawing: the final one, and before it one every `_ROW_SECONDS`."""
         shown = time.monotonic()
         for row in run(job, report=report, user_code=self._may_run(job)):
-            report(Progress(0.0, ""))  # stops here if there is a newer request: a stale row is never shown
             if row.status is not Status.OK:
                 raise Refused(row.message)
             if row.final or time.monotonic() - shown >= _ROW_SECONDS:
@@ -162,46 +132,60 @@ class Engine:
         row = self.store.get(prepared.key(job))
         if row is None:
             raise Refused("this recipe trains and was not measured yet: press Train to measure it")
-        return row
+        return dataclasses.replace(row, job=job)
 
     def _may_run(self, job: Job) -> bool:
         return job.model.name in self._user_models
 
-    def _show_error(self, sentence: str) -> None:
-        self.state.put(error=sentence, busy=False)
-
     # saved results
 
     def reload(self) -> None:
-        """Read the saved rows of the present model and data."""
-        job = self.state.job
-        try:
-            rows = self.store.query(model=job.model.name, data=job.data.name)
-        except Refused as refusal:
-            self._show_error(str(refusal))
-            return
-        self.state.put(saved=tuple(row for row in rows if row.job.model == job.model and row.job.recipe.steps))
+        """Read the saved rows that compare with the present original: same weights, images, seed and engine."""
+        with self.state.lock:
+            prepared, plain = self._prepared, dataclasses.replace(self.state.job, recipe=Recipe())
+            if prepared is None or not self.state.layers:
+                return  # the model is still being loaded, and reads them itself when it is there
+            try:
+                rows = self.store.query(model=plain.model.name, data=plain.data.name)
+            except Refused as refusal:
+                self.state.put(error=str(refusal))
+                return
+            mine = (dataclasses.replace(row, job=dataclasses.replace(plain, recipe=row.job.recipe)) for row in rows)
+            self.state.put(saved=tuple(r for r in mine if r.job.recipe.steps and prepared.key(r.job) == r.key))
 
-    def save(self, row: Result) -> None:
-        """Keep a final row and its file."""
-        try:
-            self.store.add(row, packed_file(row.job, user_code=self._may_run(row.job)))
+    def save(self, row: Result, refused: Callable[[str], None]) -> None:
+        """Keep a final row and its file; a refusal is told as a sentence."""
+
+        def keep(content: bytes) -> None:
+            if not self.store.has(row.key):
+                self.store.add(row, content)
             self.reload()
-        except Refused as refusal:
-            self._show_error(str(refusal))
+
+        self.file(row, keep, refused)
 
     def remove(self, key: str) -> None:
-        """Forget a saved row."""
+        """Forget a saved row, one of those that are shown."""
         try:
-            self.store.remove(key)
-            self.reload()
+            if any(row.key == key for row in self.state.saved):
+                self.store.remove(key)
         except Refused as refusal:
-            self._show_error(str(refusal))
+            self.state.put(error=str(refusal))
+        self.reload()
 
-    def file(self, row: Result) -> bytes:
-        """Return the packed file of a row: from the store where it is there, made again otherwise. Raises `Refused`."""
-        kept = self.store.packed(row.key)
-        return kept if kept else packed_file(row.job, user_code=self._may_run(row.job))
+    def file(self, row: Result, ready: Callable[[bytes], None], refused: Callable[[str], None]) -> None:
+        """Hand over the packed file of a row: the stored one, or one made again where that needs no training."""
+
+        def work(report: Report) -> None:
+            content = self.store.packed(row.key)
+            if not content and row.job.recipe.trains:
+                raise Refused("the file of this training was removed: press Train to make it again")
+            ready(content or packed_file(row.job, report=report, user_code=self._may_run(row.job)))
+
+        def ended(outcome: Outcome, sentence: str) -> None:
+            if outcome is Outcome.FAILED:
+                refused(sentence)
+
+        self._filing.submit(Task(work=work, ended=ended))
 
     # training
 
@@ -211,27 +195,25 @@ class Engine:
         return self._training.running
 
     def train(self, step: Step, control: bool, listener: TrainingListener) -> None:
-        """Train the present recipe with one more step, and its control arm where asked; finished rows are saved."""
+        """Train the present recipe with one more step, and its control arm where asked; finished rows are saved.
+
+        A recipe that was pasted or restored and has this very step already is trained as it is.
+        """
         job = self.state.job
-        recipe = Recipe((*(s for s in job.recipe.steps if not s.trains), step))
+        live = tuple(s for s in job.recipe.steps if not s.trains)
+        recipe = job.recipe if step in job.recipe.steps else Recipe((*live, step))
         arms = [("", recipe)]
         if control and (other := recipe.control()) is not None:
             arms.append(other)
 
         def work(report: Report) -> None:
-            try:
-                for number, (title, arm) in enumerate(arms):
-                    listener.begun(number, len(arms), title)
-                    listener.measured(title, self._train_one(dataclasses.replace(job, recipe=arm), report))
-            except Cancelled:
-                listener.ended("cancelled; what was finished is kept")
-                raise
-            except Exception:
-                listener.ended("failed")
-                raise
-            listener.ended("done")
+            for number, (title, arm) in enumerate(arms):
+                listener.begun(number, len(arms), title)
+                listener.measured(title, self._train_one(dataclasses.replace(job, recipe=arm), report))
+                if self.state.job.recipe == arm:  # it was pasted or restored, and waited for this
+                    self.refresh()
 
-        self._training.submit(work, listener.progress)
+        self._training.submit(Task(work=work, progress=listener.progress, ended=listener.ended))
 
     def _train_one(self, job: Job, report: Report) -> Result:
         *_, row = run(job, report=report, store=self.store, user_code=self._may_run(job))
@@ -243,18 +225,6 @@ class Engine:
     def cancel_training(self) -> None:
         """Stop the training within a batch."""
         self._training.cancel()
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingListener:
-    """What a training tells its panel."""
-
-    begun: Callable[[int, int, str], None]
-    """Number of the arm, how many there are, its title ("" for the recipe itself)."""
-    progress: Callable[[Progress], None]
-    measured: Callable[[str, Result], None]
-    """Title of the arm and its final row."""
-    ended: Callable[[str], None]
 
 
 def connect(state: AppState, **options: Any) -> Engine:

@@ -8,8 +8,6 @@ from typing import Any
 import anywidget
 import traitlets
 
-from workbench.errors import Refused
-
 _ESM = """
 export default {
   render({ model, el }) {
@@ -39,23 +37,16 @@ export default {
 
 
 class DownloadButton(anywidget.AnyWidget):
-    """Downloads what `make()` returns, a file name and its bytes; a refusal goes to `refused` as a sentence."""
+    """Calls `wanted()` at a click; whoever makes the file then calls `deliver`, from any thread."""
 
     _esm = _ESM
     label = traitlets.Unicode("Download").tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(
-        self, label: str, make: Callable[[], tuple[str, bytes]], refused: Callable[[str], None], **options: Any
-    ) -> None:
+    def __init__(self, label: str, wanted: Callable[[], None], **options: Any) -> None:
         super().__init__(label=label, **options)
-        self._make, self._refused = make, refused
-        self.on_msg(self._answer)
+        self.on_msg(lambda *_: wanted())
 
-    def _answer(self, widget: object, content: object, buffers: object) -> None:
-        try:
-            name, data = self._make()
-        except Refused as refusal:
-            self._refused(str(refusal))
-        else:
-            self.send({"name": name}, [data])
+    def deliver(self, name: str, content: bytes) -> None:
+        """Hand a file to the browser."""
+        self.send({"name": name}, [content])

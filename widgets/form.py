@@ -24,7 +24,18 @@ class Control(ipw.VBox):
         self.inner = inner
         super().__init__([inner])
         self.value = field.default
-        traitlets.link((inner, "value"), (self, "value"))
+        traitlets.link((inner, "value"), (self, "value"), transform=(self._read, self._write))
+
+    def _read(self, shown: Any) -> Any:
+        # sliders add up steps, so that 0.95 may come as 0.9500000000000002
+        return round(shown / self._scale, 10) if isinstance(shown, float) else shown
+
+    def _write(self, value: Any) -> Any:
+        return value * self._scale if isinstance(value, float) else value
+
+    @property
+    def _scale(self) -> int:
+        return 100 if isinstance(self.field.spec, Range) and self.field.spec.percent else 1
 
 
 class LayerValues(ipw.VBox):
@@ -34,7 +45,7 @@ class LayerValues(ipw.VBox):
     layers = traitlets.Tuple()
 
     def __init__(self, field: Field, spec: PerLayer) -> None:
-        self._item = _widget(Field("value", spec.item, _middle(spec.item)))
+        self._item = _control(Field("value", spec.item, _middle(spec.item)))
         self._layer = ipw.Dropdown(options=(), description="Layer")
         self._set = ipw.Button(description="Set", tooltip="Use this value for the layer")
         self._clear = ipw.Button(description="Clear all", tooltip="Every layer follows the general value again")
@@ -42,6 +53,7 @@ class LayerValues(ipw.VBox):
         super().__init__([self._list, self._layer, self._item, ipw.HBox([self._set, self._clear])])
         self._set.on_click(lambda _: self._add())
         self._clear.on_click(lambda _: setattr(self, "value", ()))
+        self.observe(lambda _: self._forget(), "layers")
         self.observe(lambda _: self._show(), ["value", "layers"])
         self.value = field.default
         self._show()
@@ -49,6 +61,11 @@ class LayerValues(ipw.VBox):
     def _add(self) -> None:
         if self._layer.value is not None:
             self.value = tuple(sorted((dict(self.value) | {self._layer.value: self._item.value}).items()))
+
+    def _forget(self) -> None:
+        """Drop the values of layers that another model does not have."""
+        if self.layers:
+            self.value = tuple((name, value) for name, value in self.value if name in self.layers)
 
     def _show(self) -> None:
         if self._layer.options != self.layers:
@@ -81,7 +98,7 @@ class StepForm(ipw.VBox):
         first, *rest = self.controls.values()
         self._more = ipw.VBox(rest)
         self._more.add_class("dsw-more")
-        self._open = ipw.ToggleButton(description="More settings", value=False)
+        self._open = ipw.ToggleButton(description="More settings", value=False, tooltip="Show all settings")
         self._open.add_class("dsw-link")
         self._fields = ipw.VBox([first, ipw.HBox([self._open]), self._more, self._about])
         head = [self.on] if optional else [ipw.HTML(f"<h3>{escape(technique.title)}</h3>")]
@@ -174,7 +191,12 @@ def _(spec: Range, field: Field, common: dict[str, Any]) -> ipw.Widget:
         return ipw.SelectionSlider(options=_positions({*_ladder(spec), field.default}), **common)
     if spec.whole:
         return ipw.IntSlider(min=spec.low, max=spec.high, step=spec.step, **common)
-    form = ".0%" if spec.percent else f".{max(0, math.ceil(-math.log10(spec.step)))}f"
+    if spec.percent:  # in percent, so that a person may also type what the slider shows
+        common |= {"description": f"{common['description']} (%)", "value": 100 * common["value"]}
+        return ipw.FloatSlider(
+            min=100 * spec.low, max=100 * spec.high, step=100 * spec.step, readout_format=".0f", **common
+        )
+    form = f".{max(0, math.ceil(-math.log10(spec.step)))}f"
     return ipw.FloatSlider(min=spec.low, max=spec.high, step=spec.step, readout_format=form, **common)
 
 

@@ -35,10 +35,18 @@ class AppState(traitlets.HasTraits):
 
     engine = traitlets.Any(help="the bridge that answers changes; see `widgets.bridge.connect`")
 
-    def __init__(self, model: str = "digits-cnn", data: str = "digits", recipe: Recipe | None = None) -> None:
+    def __init__(
+        self, model: str | ModelRef = "digits-cnn", data: str | DataRef = "digits", recipe: Recipe | None = None
+    ) -> None:
         self.lock = threading.RLock()
         self.page = Page()
-        super().__init__(model=ModelRef(name=model), data=DataRef(name=data), recipe=recipe or Recipe())
+        self.page_shown = False
+        """Whether something around the panels shows the page; otherwise each panel does."""
+        super().__init__(
+            model=ModelRef(name=model) if isinstance(model, str) else model,
+            data=DataRef(name=data) if isinstance(data, str) else data,
+            recipe=recipe or Recipe(),
+        )
 
     @property
     def job(self) -> Job:

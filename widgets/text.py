@@ -25,14 +25,18 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """Return the interval of a fraction: `86.1 to 88.7 %`."""
-    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
+    """Return the interval of an estimate: `86.1 to 88.7 %`, `1.2 ms to 1.5 ms`."""
+    if estimate.unit == "fraction":
+        return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
+    return f"{quantity(estimate.low, estimate.unit)} to {quantity(estimate.high, estimate.unit)}"
 
 
-def estimate_text(estimate: Estimate, *, fraction: bool) -> str:
+def estimate_text(estimate: Estimate) -> str:
     """Return the value of an estimate in words."""
+    if estimate.unit == "fraction":
+        return percent(estimate.value)
     unit = "" if estimate.unit == "MACs" else estimate.unit  # a count, which its heading names
-    return percent(estimate.value) if fraction else quantity(estimate.value, unit)
+    return quantity(estimate.value, unit)
 
 
 def label(name: str) -> str:

@@ -59,6 +59,7 @@ CSS = """
 .dsw th, .dsw td { text-align: left; padding: 4px 8px; border-bottom: 1px solid var(--jp-border-color3, #e4e4e4); }
 .dsw tbody td:first-child { min-width: 180px; }
 .dsw th, .dsw td { padding: 4px 6px; }
+.dsw tbody td:last-child { position: sticky; right: 0; background: var(--jp-layout-color1, #fff); }
 .dsw td.number, .dsw th.number { text-align: right; white-space: nowrap; }
 .dsw .dsw-link { background: none; border: none; box-shadow: none; padding: 0; height: 22px; line-height: 22px;
   width: auto; color: var(--jp-ui-font-color2, #555); text-decoration: underline; font-size: 13px; margin: 0 0 4px; }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +37,20 @@ def ignore(_: Progress) -> None:
     """A report that nobody reads."""
 
 
+_lending = threading.RLock()
+
+
+@contextmanager
+def lent_generator(seed: int) -> Iterator[None]:
+    """Lend torch's global generator of the CPU a seed of ours, then give its state back.
+
+    New layers and dropout draw from it and from nowhere else. There is one for all threads: they take turns.
+    """
+    with _lending, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach those of GPUs too
+        yield
+
+
 class Cache:
     """Costly intermediate values by key: the oldest are dropped beyond `limit` entries. Safe between threads."""
 
@@ -42,19 +58,26 @@ class Cache:
         self._limit = limit
         self._values: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
+        self._turns: WeakValueDictionary[str, Any] = WeakValueDictionary()  # a lock lasts while somebody holds it
 
     def get(self, key: str, make: Callable[[], T]) -> T:
-        """Return the value under `key`, made now if it is not there; a failure while making it keeps nothing."""
+        """Return the value under `key`, made now if it is not there; a failure while making it keeps nothing.
+
+        Threads that ask for one key make it once: the others wait. Threads that ask for different keys do not.
+        """
         with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]  # type: ignore[no-any-return]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._limit:
-                self._values.popitem(last=False)
-        return value
+            turn = self._turns.setdefault(key, threading.RLock())
+        with turn:
+            with self._lock:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    return self._values[key]  # type: ignore[no-any-return]
+            value = make()
+            with self._lock:
+                self._values[key] = value
+                while len(self._values) > self._limit:
+                    self._values.popitem(last=False)
+            return value
 
 
 @dataclass(frozen=True, kw_only=True)

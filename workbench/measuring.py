@@ -1,4 +1,4 @@
-"""What a measure is: one number about a network, perhaps in several, tightening, steps."""
+"""What a measure is: one number about a network, perhaps in several steps, each on more images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Reading:
     details: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     final: bool = True
-    """Whether no tighter one follows."""
+    """Whether none follows that stands on more."""
 
 
 class Measure(ABC):
@@ -53,7 +53,8 @@ class Measure(ABC):
     better: ClassVar[str]
     """`higher` or `lower`."""
     unit: ClassVar[str] = ""
+    """What is counted; `fraction` for a share in [0, 1], which a person is shown as percent."""
 
     @abstractmethod
     def read(self, subject: Subject) -> Iterator[Reading]:
-        """Yield at least one reading; each further one is tighter, only the last one is final."""
+        """Yield at least one reading; each further one stands on at least as many images, only the last is final."""

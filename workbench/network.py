@@ -2,7 +2,7 @@
 
 A compressed network is a plain `nn.Module` whose weights already are what the file will hold: pruned weights are zero,
 quantized weights lie on their grid. The promise to keep them so is a `WeightFormat` beside the layer. Training honours
-it (`training.fit_`), surgery slices it (`techniques.channels`), the packed file relies on it (`export.packed`).
+it (`training.fit`), surgery slices it (`techniques.channels`), the packed file relies on it (`export.packed`).
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ class WeightFormat:
     mask: Tensor | None = None
     grid: Grid | None = None
 
-    def project(self, weight: Tensor) -> Tensor:
-        """Return the nearest weight of this format.
+    def snapped(self, weight: Tensor) -> Tensor:
+        """Return the nearest weight of this format."""
+        weight = self._masked(weight)
+        if self.grid is None:
+            return weight
+        return self._masked(self.grid.decode(self.grid.encode(weight)))
 
-        While training, the grid is fitted anew to the weight it is asked to hold: use `settle` for the final grid.
-        """
-        if self.mask is not None:
-            weight = weight * self.mask
-        if self.grid is not None:
-            grid = Grid.fit(weight, self.grid.spec)
-            weight = grid.decode(grid.encode(weight))
+    def fitted(self, weight: Tensor) -> WeightFormat:
+        """Return the format with a grid of the same kind that spans what the mask leaves of this weight."""
+        return self if self.grid is None else replace(self, grid=Grid.fit(self._masked(weight), self.grid.spec))
+
+    def _masked(self, weight: Tensor) -> Tensor:
         return weight if self.mask is None else weight * self.mask
 
 
@@ -71,27 +73,16 @@ def set_format_(layer: nn.Module, form: WeightFormat) -> None:
 def hold_(layer: Layer, **changes: Tensor | Grid | None) -> None:
     """Change the format of a layer in place, and its weight to the nearest one of that format."""
     form = replace(weight_format(layer), **changes)  # type: ignore[arg-type]
-    weight = layer.weight
     with torch.no_grad():
-        value = weight.detach().float()
-        if form.mask is not None:
-            value = value * form.mask
-        if form.grid is not None:
-            value = form.grid.decode(form.grid.encode(value))
-            value = value if form.mask is None else value * form.mask
-        weight.copy_(value + 0.0)  # -0.0 would not survive a format that stores zeros as gaps
+        layer.weight.copy_(
+            form.snapped(layer.weight.float()) + 0.0
+        )  # -0.0 would not survive a format that stores zeros as gaps
     set_format_(layer, form)
 
 
 def settle_(layer: Layer) -> None:
     """Fit the grid of a layer to its present weight, in place: the last thing that training does."""
-    grid = weight_format(layer).grid
-    if grid is not None:
-        mask = weight_format(layer).mask
-        weight = layer.weight.detach()
-        hold_(layer, grid=Grid.fit(weight if mask is None else weight * mask, grid.spec))
-    else:
-        hold_(layer)
+    hold_(layer, grid=weight_format(layer).fitted(layer.weight.detach()).grid)
 
 
 def architecture(model: nn.Module) -> str:

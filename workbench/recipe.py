@@ -164,7 +164,7 @@ class Control:
     """The control arm of a step: the same step with what is claimed to help taken out."""
 
     title: str
-    changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    changes: Mapping[str, Any] = field(hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +236,8 @@ def _fields(cls: type[Step]) -> tuple[Field, ...]:
         if len(specs) != 1 or item.default is dataclasses.MISSING:
             raise TypeError(f"{cls.__name__}.{item.name} needs a default and exactly one of Range, Choice, ...")
         result.append(Field(item.name, specs[0], item.default))
+    if not result:
+        raise TypeError(f"{cls.__name__} declares no field: a step needs at least one, or it has nothing to set")
     return tuple(result)
 
 

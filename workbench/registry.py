@@ -35,8 +35,8 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Entries of one kind by name, in the order of their files.
 
-    An entry under a taken name is an error, unless it comes from the place that registered the name before (a module
-    that is reloaded, a notebook cell that is run again): then it replaces the older one.
+    An entry under a taken name is an error, unless the place that registered the name before runs again (a module that
+    is reloaded, a notebook cell): then it replaces the older one.
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -44,6 +44,7 @@ class Registry(Generic[T]):
         self.package = package
         self._entries: dict[str, T] = {}
         self._homes: dict[str, tuple[str, str]] = {}
+        self._runs: dict[str, object] = {}
         self._families: dict[str, Callable[[str], T]] = {}
         self._loaded = False
         self._lock = threading.RLock()
@@ -51,12 +52,16 @@ class Registry(Generic[T]):
     def register(self, entry: T) -> T:
         """Add an entry; usable as a class decorator. Raises `Refused` where another entry has the name."""
         name: str = entry.name  # type: ignore[attr-defined]
-        home = (str(sys._getframe(1).f_globals.get("__name__")), getattr(entry, "__qualname__", ""))
+        caller = sys._getframe(1).f_globals
+        home = (str(caller.get("__name__")), getattr(entry, "__qualname__", ""))
+        run = caller.get("__spec__")  # each import and reload has one of its own; notebooks and scripts have none
         with self._lock:
-            if self._homes.get(name, home) != home:
-                raise Refused(f"the {self.kind} name {name!r} is taken by {'.'.join(self._homes[name])}")
+            twice = run is not None and self._runs.get(name) is run
+            if twice or self._homes.get(name, home) != home:
+                raise Refused(f"the {self.kind} name {name!r} is taken by {'.'.join(filter(None, self._homes[name]))}")
             self._entries[name] = entry
             self._homes[name] = home
+            self._runs[name] = run
         return entry
 
     def register_family(self, prefix: str, member: Callable[[str], T]) -> None:
@@ -106,6 +111,7 @@ class Registry(Generic[T]):
                     importlib.import_module(f"{self.package}.{module.name}")
             # a module that was imported on its own, before this look-up, registered out of turn
             self._entries = dict(sorted(self._entries.items(), key=lambda entry: self._homes[entry[0]][0]))
+            self._families = dict(sorted(self._families.items()))
             self._loaded = True  # after the loop: a broken file fails at every look-up, not only at the first
 
 

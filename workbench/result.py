@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from reprlib import repr as brief
 from typing import Any, Literal
 
 from workbench.errors import Refused
@@ -50,6 +51,10 @@ class Job:
     test_data: DataRef | None = None
     device: str = "cpu"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+            raise Refused(f"the seed must be a whole number in [0, 2^63), got {brief(self.seed)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -115,7 +120,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One row: what is known so far about a job. Rows of one job tighten until one is `final`."""
+    """One row: what is known so far about a job. Rows of one job stand on more and more images until one is `final`."""
 
     job: Job
     key: str
@@ -159,6 +164,6 @@ class Result:
             row[name] = estimate.value
             if estimate.how != "counted":
                 row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-            if estimate.n is not None and name == "accuracy":
+            if estimate.n is not None and estimate.unit == "fraction":
                 row["images"] = estimate.n
         return row | {"notes": list(self.notes)}

@@ -1,11 +1,12 @@
-"""The one way in: `run(job)` streams rows that tighten. Panels, notebooks and the command line all call it."""
+"""The one way in: `run(job)` streams rows, each on more images. Panels, notebooks and the command line all call it."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import platform
-import threading
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,11 @@ from workbench import registry
 from workbench.cards import ModelCard
 from workbench.compress import compress
 from workbench.context import Cache, Context, Progress, Report, fingerprint, ignore
+from workbench.data import folder
 from workbench.errors import Refused
 from workbench.images import Preprocess, Splits, View
 from workbench.measuring import Reading, Subject
+from workbench.models import _weights, user
 from workbench.models._load import build, load
 from workbench.network import check, layers
 from workbench.recipe import Recipe
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 _prepared = Cache(limit=4)
-_preparing = threading.Lock()
 _files = Cache(limit=16)
 
 
@@ -45,6 +47,8 @@ class Prepared:
     context: Context
     test: View
     about: dict[str, Any]
+    notes: tuple[str, ...]
+    """What a reader of any number about this model on these data should know."""
     digests: tuple[str, ...]
 
     def key(self, job: Job) -> str:
@@ -67,9 +71,8 @@ def prepare(job: Job, *, report: Report = ignore, user_code: bool = True) -> Pre
             f"{job.model.name} is code from a file, which a dashboard does not run: "
             "use `workbench run` or name it in a notebook of your own"
         )
-    key = repr((dataclasses.replace(job, recipe=Recipe()), _written(job.model)))
-    with _preparing:  # two requests for the same model load it once
-        return _prepared.get(key, lambda: _prepare(job, report))
+    key = repr((dataclasses.replace(job, recipe=Recipe()), _written(job)))
+    return _prepared.get(key, lambda: _prepare(job, report))
 
 
 def _prepare(job: Job, report: Report) -> Prepared:
@@ -79,9 +82,9 @@ def _prepare(job: Job, report: Report) -> Prepared:
     if len(tested.test) == 0:
         raise Refused(f"the test split of {(job.test_data or job.data).name} is empty, expected at least one image")
     report(Progress(0.5, f"loading {job.model.name}"))
+    code = _code(job.model)  # before it runs: an edit while it does must not pass for what ran
     model, card = load(job.model, job.data.name, len(splits.classes))
-    if len(tested.classes) != len(splits.classes):
-        raise Refused(f"test data need the {len(splits.classes)} classes of {job.data.name}, got {len(tested.classes)}")
+    notes = _compared(splits.classes, tested.classes, job)
     pixels = splits.calibration.pixels(torch.arange(1))
     c, h, w = pixels.shape[1:]
     preprocess = Preprocess(card.input_shape or (c, h, w), job.model.mean or card.mean, job.model.std or card.std)
@@ -107,16 +110,41 @@ def _prepare(job: Job, report: Report) -> Prepared:
         classes=splits.classes,
         context=context,
         test=view(tested.test),
+        notes=notes,
         about={"input": dataclasses.asdict(preprocess), "classes": list(splits.classes)},
-        digests=(fingerprint(model), splits.digest, tested.digest),
+        digests=(fingerprint(model), code, splits.digest, tested.digest),
     )
 
 
-def _written(model: ModelRef) -> tuple[int, ...]:
-    """Return when the user's files of a model were last written: one that is written anew is read anew."""
-    code = model.name.partition("user:")[2].rpartition(":")[0]
-    paths = [Path(text).expanduser() for text in (model.checkpoint, code) if text]
-    return tuple(path.stat().st_mtime_ns for path in paths if path.is_file())
+def _compared(classes: tuple[str, ...], tested: tuple[str, ...], job: Job) -> tuple[str, ...]:
+    """Return a note where the classes of the test data are called otherwise; raises `Refused` where they do not fit."""
+    if classes == tested or job.test_data is None:
+        return ()
+    if len(classes) != len(tested):
+        raise Refused(f"test data need the {len(classes)} classes of {job.data.name}, got {len(tested)}")
+    number, (ours, theirs) = next(
+        (i, pair) for i, pair in enumerate(zip(classes, tested, strict=True)) if len({*pair}) > 1
+    )
+    different = f"class {number} is {ours!r} in {job.data.name} and {theirs!r} in {job.test_data.name}"
+    if set(classes) == set(tested):
+        raise Refused(f"test data need the classes of {job.data.name} in the same order: {different}")
+    return (f"the test data name their classes differently, and are taken in order: {different}",)
+
+
+def _written(job: Job) -> list[str]:
+    """Return when files of the person's own were last written: what is written anew is read anew."""
+    files = [user.source(job.model.name), _weights.trained(job.model.name, job.data.name)]
+    if job.model.checkpoint:
+        files.append(Path(job.model.checkpoint).expanduser())
+    times = [f"{path} {path.stat().st_mtime_ns}" for path in files if path is not None and path.is_file()]
+    addresses = [ref.name.partition("folder:") for ref in (job.data, job.test_data) if ref is not None]
+    return times + [folder.written(address) for start, prefix, address in addresses if prefix and not start]
+
+
+def _code(model: ModelRef) -> str:
+    """Return the SHA-256 of the file of a `user:` model; "" for any other."""
+    path = user.source(model.name)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else ""
 
 
 def _open(ref: DataRef) -> Splits:
@@ -125,16 +153,21 @@ def _open(ref: DataRef) -> Splits:
 
 def _device(name: str) -> torch.device:
     try:
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+            raise ValueError
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        found = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise Refused(f"the device {name!r} cannot be used here (found: {found}): {error}") from None
+    except (ValueError, RuntimeError, AssertionError):
+        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        found = ", ".join(["cpu", *(kind for kind, is_there in there.items() if is_there)])
+        raise Refused(
+            f"the device {name!r} cannot be used here (found: {found}), expected cpu, cuda, cuda:NUMBER or mps"
+        ) from None
     return device
 
 
 def run(job: Job, *, report: Report = ignore, store: Store | None = None, user_code: bool = True) -> Iterator[Result]:
-    """Yield rows about a job until one is final; each row is at least as tight as the one before.
+    """Yield rows about a job until one is final; each stands on at least as many images as the one before.
 
     An expected failure is a final row whose message says what to do. `Cancelled`, raised by `report`, passes through.
     A store answers at once for a job that it knows, and is given the final row of one that it does not know.
@@ -183,7 +216,7 @@ def _kept(row: Result, subject: Subject, store: Store) -> Result:
 
 
 def _subject(job: Job, prepared: Prepared, report: Report) -> tuple[Subject, list[str]]:
-    notes: list[str] = []
+    notes = list(prepared.notes)
     ctx = dataclasses.replace(prepared.context, report=report, notes=notes)
     model = compress(prepared.model, job.recipe, ctx)
     return Subject(model=model, test=prepared.test, seed=job.seed, report=report, about=prepared.about), notes
@@ -194,10 +227,15 @@ def compressed(job: Job, *, report: Report = ignore) -> nn.Module:
     return _subject(job, prepare(job, report=report), report)[0].model
 
 
-def packed_file(job: Job, *, report: Report = ignore, user_code: bool = True) -> bytes:
-    """Return the packed file of a job: the bytes whose number the size of its rows is. Raises `Refused`."""
+def packed_file(job: Job, *, report: Report = ignore, store: Store | None = None, user_code: bool = True) -> bytes:
+    """Return the packed file of a job: the bytes whose number the size of its rows is. Raises `Refused`.
+
+    Where a store holds the file, nothing is computed.
+    """
     prepared = prepare(job, report=report, user_code=user_code)
     key = prepared.key(job)
+    if store is not None and (kept := store.packed(key)):
+        return kept
     data: bytes = _files.get(key, lambda: _subject(job, prepared, report)[0].packed.data)
     return data
 

@@ -9,10 +9,9 @@ Which state is kept is decided on the validation images: the best one seen, the 
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.context import Context, Progress
+from workbench.context import Context, Progress, lent_generator
 from workbench.errors import Refused
 from workbench.images import View
 from workbench.network import FREE, WeightFormat, clone, layers, settle_, weight_format
@@ -61,6 +60,8 @@ def fit(
 ) -> nn.Module:
     """Return a trained copy of the model. The curves `loss` and `validation accuracy` go to `ctx.report`.
 
+    The order of the images and the dropout depend on the seed and on `title`, which a step shares with its control arm.
+
     Raises `Refused` when the loss stops being a number, or where there is nothing that can be trained; the report
     raises `Cancelled` to stop between two batches.
     """
@@ -99,7 +100,7 @@ def fit(
         inputs = ctx.train.inputs(indices)
         if augment is not None:
             inputs = augment(inputs, generator)
-        with _own_randomness(noise):
+        with lent_generator(int(torch.randint(1 << 62, (), generator=noise))):  # dropout draws from it
             scores = _forward(student, formats, inputs)
         if not isinstance(scores, Tensor):
             raise Refused(
@@ -139,24 +140,21 @@ def _settled(student: nn.Module) -> nn.Module:
     return result
 
 
-@contextlib.contextmanager
-def _own_randomness(generator: torch.Generator) -> Iterator[None]:
-    """Lend torch's global generator of the CPU, which dropout draws from, a seed of ours; then give its state back."""
-    with torch.random.fork_rng(devices=[]):
-        seed = int(torch.randint(1 << 62, (), generator=generator))
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
 def _forward(model: nn.Module, formats: dict[str, WeightFormat], inputs: Tensor) -> Any:
     if not formats:
         return model(inputs)
     own = dict(model.named_parameters(remove_duplicate=False))
-    held = {name: own[name] + (form.project(own[name]) - own[name]).detach() for name, form in formats.items()}
+    held = {name: _straight_through(own[name], form) for name, form in formats.items()}
     for name, form in formats.items():
         if form.mask is not None:  # straight through the grid, but not through the mask
             held[name] = held[name] * form.mask
     return torch.func.functional_call(model, held, (inputs,))
+
+
+def _straight_through(weight: Tensor, form: WeightFormat) -> Tensor:
+    """Return the weight in its format, on a grid fitted anew, with the gradient of the free weight."""
+    free = weight.detach()
+    return weight + (form.fitted(free).snapped(free) - free)
 
 
 @torch.no_grad()

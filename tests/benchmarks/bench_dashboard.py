@@ -83,7 +83,7 @@ def presses(dashboard: object, page: object) -> str:
     dashboard.tick("Weight pruning")
     dashboard.settled()
     page.wait_for_timeout(500)
-    dashboard.slide("Weight pruning", "Ratio", "ArrowLeft", 20)  # from 30 % on each step changes the file
+    dashboard.slide("Weight pruning", "Ratio (%)", "ArrowLeft", 20)  # from 30 % on each step changes the file
     page.wait_for_timeout(1000)
     page.evaluate(WATCH)
     times = []
@@ -98,7 +98,7 @@ def presses(dashboard: object, page: object) -> str:
 
 
 def burst(dashboard: object, page: object) -> str:
-    dashboard.slide("Weight pruning", "Ratio", "ArrowLeft", 20)
+    dashboard.slide("Weight pruning", "Ratio (%)", "ArrowLeft", 20)
     page.wait_for_timeout(1500)
     pruned = techniques.get("magnitude")(ratio=0.2)
     recipe = Recipe((pruned, techniques.get("weight_bits")()))

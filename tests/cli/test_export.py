@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from workbench.cli.exits import Exit
 
 DIGITS = ("digits-mlp", "--data", "digits")
@@ -23,6 +25,19 @@ def test_a_refused_export_leaves_the_old_file(workbench, tmp_path: Path) -> None
     out = tmp_path / "net.dsw"
     out.write_bytes(b"old")
     assert workbench("export", *DIGITS, "--prune", "7", "--out", str(out)).code == Exit.REFUSED
+    assert out.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["net.dsw"]
+
+
+def test_a_file_that_predicts_something_else_is_not_written(
+    workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "net.dsw"
+    out.write_bytes(b"old")
+    monkeypatch.setattr("workbench.export.packed.unpack", lambda content, build: build("digits-mlp").eval())
+    outcome = workbench("export", *DIGITS, "--out", str(out))
+    assert outcome.code == Exit.REFUSED
+    assert "does not predict what the network in memory does" in outcome.err
     assert out.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["net.dsw"]
 

@@ -11,9 +11,11 @@ from workbench.result import Estimate
 @pytest.mark.parametrize(
     ("estimate", "text"),
     [
-        (Estimate(value=0.5, low=0.25, high=0.75, how="measured", n=8), "50.00 % [25.00, 75.00]"),
+        (Estimate(value=0.5, low=0.25, high=0.75, how="measured", unit="fraction", n=8), "50.00 % [25.00, 75.00]"),
         (Estimate.counted(1234567, "bytes"), "1,234,567 bytes"),
         (Estimate.counted(12), "12"),
+        (Estimate(value=0.5, low=0.25, high=0.75, how="measured"), "0.5 [0.25, 0.75]"),
+        (Estimate.counted(0.125, "fraction"), "12.50 %"),
         (Estimate(value=1.5, low=1.25, high=1.75, how="measured", unit="ms"), "1.5 ms [1.25, 1.75]"),
     ],
 )

@@ -32,6 +32,13 @@ def test_train_prints_the_test_accuracy_with_its_interval(workbench, tmp_path: P
     assert "measured on 600 images" in outcome.out
 
 
+def test_a_wrong_seed_is_refused_before_the_training(workbench, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("workbench.models._train.train", lambda *_: pytest.fail("it was trained"))
+    outcome = workbench("train", *DIGITS, "--seed", "-1", "--out", str(tmp_path / "mlp.safetensors"))
+    assert outcome.code == Exit.REFUSED
+    assert "the seed must be a whole number" in outcome.err
+
+
 def test_an_interrupted_training_leaves_the_old_weights(workbench, monkeypatch, tmp_path: Path) -> None:
     out = tmp_path / "mlp.safetensors"
     out.write_bytes(b"old")

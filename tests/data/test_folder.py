@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from workbench.data import _image_files
+from workbench.data import _image_files, folder
 from workbench.data._image_files import FileImages, common_size, decode
 from workbench.errors import Refused
 from workbench.images import Splits
@@ -78,7 +79,7 @@ def test_a_windows_path_keeps_its_colon(make_folder, monkeypatch: pytest.MonkeyP
     assert open_splits(r"C:\my images").classes == ("cat", "dog")
 
 
-def test_the_digest_follows_names_and_sizes(make_folder) -> None:
+def test_the_digest_follows_names_and_bytes(make_folder) -> None:
     root = make_folder({"cat": 4, "dog": 4})
     before = open_splits(root).digest
     assert open_splits(root).digest == before
@@ -87,7 +88,27 @@ def test_the_digest_follows_names_and_sizes(make_folder) -> None:
     (moved / "cat" / "3.png").rename(moved / "cat" / "9.png")
     renamed = open_splits(moved).digest
     (moved / "cat" / "9.png").write_bytes((moved / "cat" / "9.png").read_bytes() + b"\0")
-    assert len({before, renamed, open_splits(moved).digest}) == 3
+    longer = open_splits(moved).digest
+    content = bytearray((moved / "cat" / "9.png").read_bytes())
+    content[-1] = 1
+    (moved / "cat" / "9.png").write_bytes(content)
+    assert len({before, renamed, longer, open_splits(moved).digest}) == 4
+
+
+def test_what_is_written_in_a_folder_is_noticed(make_folder) -> None:
+    root = make_folder({"cat": 4, "dog": 4})
+    image = root / "cat" / "3.png"
+    os.utime(image, ns=(1, 1))
+    seen = [folder.written(str(root))]
+    assert folder.written(str(root)) == seen[0]
+    os.utime(image, ns=(2, 2))  # as if overwritten in place
+    seen.append(folder.written(str(root)))
+    image.rename(root / "dog" / "4.png")
+    seen.append(folder.written(str(root)))
+    (root / "dog" / "4.png").unlink()
+    seen.append(folder.written(str(root)))
+    assert len(set(seen)) == 4
+    assert folder.written(str(root / "nowhere")) != seen[0]
 
 
 def refusal(root: Path | str) -> str:

@@ -80,7 +80,7 @@ def data(request: pytest.FixtureRequest, build: Any, compressed: Any) -> bytes:
     return pack(compressed(build(""), bits=bits, prune=prune, symmetric=bits != 4)).data
 
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @RELAXED

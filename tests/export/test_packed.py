@@ -73,7 +73,7 @@ def test_four_bits_a_weight_take_at_most_half_a_byte_each(plain: Build, compress
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_ledger_sums_to_the_file(
     compressed: Build, seed: int, bits_per_weight: int, prune: float, symmetric: bool, per_channel: bool
 ) -> None:

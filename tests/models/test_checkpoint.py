@@ -41,7 +41,7 @@ class Trap:
     prefixes=st.lists(st.sampled_from(["module.", "_orig_mod."]), max_size=2),
     zipped=st.booleans(),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_wrappers_and_prefixes_are_undone(
     tmp_path_factory: pytest.TempPathFactory, wrapper: str, prefixes: list[str], zipped: bool
 ) -> None:
@@ -90,7 +90,7 @@ def test_a_whole_pickled_network_is_refused(tmp_path: Path) -> None:
 
 
 @given(share=st.floats(0, 0.999), safe=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_truncated_file_is_refused(tmp_path_factory: pytest.TempPathFactory, share: float, safe: bool) -> None:
     path = tmp_path_factory.mktemp("cut") / "cut"
     if safe:
@@ -104,7 +104,7 @@ def test_a_truncated_file_is_refused(tmp_path_factory: pytest.TempPathFactory, s
 
 
 @given(content=st.binary(max_size=200) | st.binary(max_size=200).map(lambda rest: b"\x80\x02" + rest))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_other_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("junk") / "junk"
     path.write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_its_weights_are_its_own_and_the_same_each_time(path: Path) -> None:
     assert torch.equal(first[1].weight, second[1].weight)
     assert (card.mean, card.std) == ((0.0,), (1.0,))
     assert sys.path == before
+
+
+def test_an_edit_within_the_same_second_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    for width in (2, 3):
+        path.write_text(f"from torch import nn\ndef make(): return nn.Linear(2, {width})\n")
+        os.utime(path, (1, 1))  # Python tells sources apart by second and size
+        assert build(f"user:{path}:make", 10).out_features == width
 
 
 def test_it_takes_a_checkpoint(path: Path) -> None:

@@ -20,7 +20,7 @@ from workbench.models._load import build
 from workbench.network import layers, weight_format
 from workbench.recipe import Recipe
 from workbench.techniques._channel_groups import structure
-from workbench.techniques.channels import Channels, keep_best, keep_globally
+from workbench.techniques.channels import Channels, keep_globally
 from workbench.techniques.magnitude import Magnitude
 from workbench.techniques.weight_bits import WeightBits
 
@@ -252,11 +252,6 @@ def test_the_outcome_is_compared_again_whatever_was_found_before(ctx: Context) -
     assert ctx.notes == ["channel pruning left whole, because the answers changed: conv2"]
     with pytest.raises(Refused, match="no channels of this network can be removed"):
         Channels(ratio=0.5, scope="layer").apply(Activated(torch.sigmoid, torch.sigmoid), ctx)
-
-
-def test_keep_best_by_hand() -> None:
-    assert keep_best(torch.tensor([2.0, 1.0, 2.0, 3.0]), 2).tolist() == [False, False, True, True]
-    assert keep_best(torch.tensor([2.0, 1.0]), 0).tolist() == [True, False]
 
 
 def test_keep_globally_by_hand() -> None:

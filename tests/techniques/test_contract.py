@@ -180,6 +180,22 @@ def test_global_randomness_is_left_alone(technique: type[Step], net: nn.Module, 
     assert states() == before
 
 
+@pytest.mark.parametrize(
+    "technique", [t for t in TECHNIQUES if t.trains and t.control], ids=lambda technique: technique.name
+)
+def test_a_control_arm_trains_on_the_same_images_in_the_same_order(
+    technique: type[Step], net: nn.Module, make_ctx: MakeCtx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salts: list[tuple[str, ...]] = []
+    generator = Context.generator
+    monkeypatch.setattr(Context, "generator", lambda ctx, *salt: salts.append(salt) or generator(ctx, *salt))
+    technique().apply(net, make_ctx())
+    asked = salts.copy()
+    salts.clear()
+    technique(**technique.control.changes).apply(net, make_ctx())
+    assert salts == asked != []
+
+
 @each
 def test_progress_stays_between_nothing_and_all(technique: type[Step], net: nn.Module, make_ctx: MakeCtx) -> None:
     seen: list[float] = []
@@ -198,6 +214,7 @@ def test_it_works_before_and_after_every_other(
     assert keeps_its_formats(result)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Bad(Step):
     """A technique that breaks promises: the contract must notice each of them."""
 

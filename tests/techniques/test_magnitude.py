@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from workbench.context import Context
 from workbench.network import layers, weight_format
-from workbench.techniques.magnitude import Magnitude, keep_largest, lamp
+from workbench.techniques.magnitude import Magnitude
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SMALL = ((1.0, -2.0), (3.0, -4.0))
 LARGE = ((10.0, 20.0), (30.0, -40.0))
 
@@ -34,48 +30,6 @@ def masks(model: nn.Module) -> dict[str, list[list[int]]]:
 
 def share(model: nn.Module) -> dict[str, float]:
     return {name: float((layer.weight == 0).float().mean()) for name, layer in layers(model).items()}
-
-
-def test_lamp_of_one_to_four_by_hand() -> None:
-    # squares 1 4 9 16, and the sums of those not smaller 30 29 25 16
-    scores = lamp(torch.tensor(SMALL))
-    assert scores.flatten().tolist() == pytest.approx([1 / 30, 4 / 29, 9 / 25, 1.0])
-
-
-def test_lamp_orders_ties_by_position() -> None:
-    assert lamp(torch.tensor([2.0, -2.0, 0.0, 2.0])).tolist() == pytest.approx([4 / 12, 4 / 8, 0.0, 1.0])
-
-
-def test_lamp_of_zeros_is_zero() -> None:
-    assert lamp(torch.zeros(2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]
-
-
-@patient
-@given(st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=30))
-def test_lamp_is_the_plain_loop(values: list[float]) -> None:
-    squares = np.square(np.asarray(values, np.float64))
-    order = np.argsort(np.square(np.asarray(values, np.float32)), kind="stable")
-    wanted = np.zeros(len(values))
-    for place, index in enumerate(order):
-        remaining = squares[order[place:]].sum()
-        wanted[index] = squares[index] / remaining if remaining > 1e-30 else 0
-    found = lamp(torch.tensor(values, dtype=torch.float32)).numpy()
-    big = squares > 1e-30  # below, float32 has no squares
-    np.testing.assert_allclose(found[big], wanted[big], rtol=1e-4)
-
-
-def test_keep_largest_drops_the_lowest_and_breaks_ties_by_position() -> None:
-    score = torch.tensor([[3.0, 1.0, 1.0], [1.0, 2.0, 0.0]])
-    assert keep_largest(score, 0.5).int().tolist() == [[1, 0, 0], [1, 1, 0]]
-    assert keep_largest(score, 0).all()
-    assert not keep_largest(score, 1).any()
-
-
-@patient
-@given(st.integers(1, 400), st.floats(0, 0.99))
-def test_keep_largest_drops_exactly_the_rounded_share(count: int, ratio: float) -> None:
-    dropped = int((~keep_largest(torch.arange(count).float(), ratio)).sum())
-    assert dropped == round(ratio * count)
 
 
 def test_one_threshold_by_magnitude_empties_the_small_layer(ctx: Context) -> None:

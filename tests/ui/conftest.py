@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import socket
 import subprocess
@@ -116,7 +115,7 @@ class Dashboard:
     def slide(self, box: str, name: str, key: str, times: int) -> None:
         """Press a key on the slider `name` in the box of the technique titled `box`."""
         step = self.scope.locator(".dsw-step").filter(has=self.page.get_by_label(box, exact=True))
-        self._press(step.get_by_role("slider", name=re.compile(f"^{name}$", re.I)).first, key, times)
+        self._press(step.get_by_role("slider", name=name, exact=True).first, key, times)
 
     def slide_any(self, name: str, key: str, times: int) -> None:
         """Press a key on the visible slider `name`."""

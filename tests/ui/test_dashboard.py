@@ -30,7 +30,7 @@ def pruned_and_rounded(dashboard):
     size = dashboard.value("size_bytes")
     dashboard.tick("Weight pruning")
     size = dashboard.wait_for_change("size_bytes", size)
-    dashboard.slide("Weight pruning", "Ratio", "ArrowRight", 30)
+    dashboard.slide("Weight pruning", "Ratio (%)", "ArrowRight", 30)
     size = dashboard.wait_for_change("size_bytes", size)
     dashboard.tick("Weight bits")
     dashboard.wait_for_change("size_bytes", size)
@@ -119,7 +119,7 @@ def test_every_control_can_be_reached_and_moved_by_keys(dashboard):
             " return (e.getAttribute('aria-label') || e.textContent || (e.labels && e.labels[0].textContent) || '') }"
         )
         seen.append(name.strip())
-    assert "Ratio" in seen
+    assert "Ratio (%)" in seen
     assert "Save this point" in seen
     assert "Train" in seen
     nameless = page.evaluate(
@@ -145,7 +145,7 @@ def test_a_saved_point_survives_a_reload_and_goes_back_into_the_sliders(dashboar
     )
     dashboard.settled()
     check_numbers(dashboard, row)
-    assert page.get_by_role("slider", name="Ratio").first.get_attribute("aria-valuetext") == "80%"
+    assert page.get_by_role("slider", name="Ratio (%)").first.get_attribute("aria-valuetext") == "80"
     page.get_by_role("button", name=re.compile("Remove: weight pruning .*80 %.*bits 4")).click()
     restore.wait_for(state="detached")
 

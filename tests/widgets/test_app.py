@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
 
+from widgets import bridge
 from widgets.app import Workbench
 from widgets.panels.tradeoff import restore
+from workbench.errors import Refused
 from workbench.recipe import Recipe
 from workbench.registry import techniques
 from workbench.result import DataRef, Job, ModelRef
@@ -60,7 +63,7 @@ def test_it_opens_with_the_original_measured(app):
 def test_a_slider_moves_the_point(app):
     form = app.recipe.forms["magnitude"]
     form.on.value = True
-    form.controls["ratio"].inner.value = 0.8
+    form.controls["ratio"].value = 0.8
     until(lambda: settled(app))
     row = measured(MAGNITUDE(ratio=0.8))
     assert app.state.current.estimates == row.estimates
@@ -75,7 +78,7 @@ def test_a_burst_of_moves_is_measured_few_times_and_ends_on_the_last(app):
     until(lambda: settled(app))
     before = app.engine.evaluations
     for number in range(50):
-        form.controls["ratio"].inner.value = 0.3 + number / 100
+        form.controls["ratio"].value = 0.3 + number / 100
     until(lambda: settled(app))
     assert app.state.current.job.recipe == Recipe((MAGNITUDE(ratio=0.79),))
     assert app.engine.evaluations - before < 50
@@ -89,7 +92,7 @@ def test_steps_keep_the_order_of_a_pasted_recipe(app):
     app.recipe.text.value = pasted.to_json()
     app.recipe.apply.click()
     assert app.state.recipe == pasted
-    app.recipe.forms["weight_bits"].controls["bits"].inner.value = 3
+    app.recipe.forms["weight_bits"].controls["bits"].value = 3
     assert app.state.recipe == Recipe((BITS(bits=3), MAGNITUDE(ratio=0.5)))
 
 
@@ -100,7 +103,7 @@ def test_a_broken_recipe_is_refused_in_the_panel_and_nothing_changes(app, text):
     before = app.state.recipe
     app.recipe.text.value = text
     app.recipe.apply.click()
-    assert "dsw-error" in app.recipe._told.value
+    assert "dsw-error" in app.recipe._alert.value
     assert app.state.recipe == before
 
 
@@ -109,12 +112,16 @@ def test_the_saved_file_is_as_long_as_shown(app, store):
     form.on.value = True
     until(lambda: settled(app))
     app.tradeoff.save.click()
+    until(lambda: app.state.saved)
     row = app.state.saved[0]
     assert store.packed(row.key) == packed_file(row.job)
     assert len(store.packed(row.key)) == row.estimates["size_bytes"].value
-    name, content = app.tradeoff._file()
-    assert content == store.packed(row.key)
-    assert name.endswith(".dsw")
+    sent = []
+    app.tradeoff.download.send = lambda *what: sent.append(what)
+    app.tradeoff.download._handle_custom_msg({"wanted": True}, [])
+    until(lambda: sent)
+    assert sent[0][0]["name"].endswith(".dsw")
+    assert sent[0][1] == [store.packed(row.key)]
     assert app.results.table.rows[0]["key"] == row.key
     app.engine.remove(row.key)
     assert app.state.saved == ()
@@ -122,7 +129,7 @@ def test_the_saved_file_is_as_long_as_shown(app, store):
 
 def test_a_training_saves_its_point_and_its_control(app):
     app.training.choice.value = "distill"
-    app.training.form.controls["epochs"].inner.value = 0.5
+    app.training.form.controls["epochs"].value = 0.5
     app.training.go.click()
     until(lambda: app.training.told.value.find("done") > 0)
     assert len(app.state.saved) == 2
@@ -144,7 +151,7 @@ def test_a_recipe_that_trains_and_was_never_measured_is_not_trained_by_a_paste(a
 
 def test_cancel_keeps_what_was_finished_and_the_sliders_alive(app):
     app.training.choice.value = "finetune"
-    app.training.form.controls["epochs"].inner.value = 50
+    app.training.form.controls["epochs"].value = 50
     app.training.go.click()
     until(lambda: "step" in app.training.told.value)
     app.training.stop.click()
@@ -184,11 +191,120 @@ def test_a_store_that_cannot_be_opened_is_told_and_the_sliders_still_work(tmp_pa
     app.recipe.forms["weight_bits"].on.value = True
     until(lambda: app.state.current.job.recipe == Recipe((BITS(),)) and not app.state.busy)
     app.tradeoff.save.click()
-    assert str(blocked) in app.state.error
+    until(lambda: str(blocked) in app.tradeoff.alert.value)
 
 
 def test_names_from_anybody_are_shown_as_text(app):
     app.model.other.value = "<img src=x onerror=alert(1)>"
     until(lambda: app.state.error)
-    assert "<img" not in app.model._told.value
-    assert "&lt;img" in app.model._told.value
+    assert "<img" not in app.model._alert.value
+    assert "&lt;img" in app.model._alert.value
+
+
+def test_a_refusal_of_a_model_that_was_left_meanwhile_is_not_shown(app, monkeypatch):
+    real, asked = bridge.prepare, []
+
+    def slow(job, **options):
+        if job.model.name == "lenet5":
+            asked.append(job)
+            time.sleep(0.5)
+            raise Refused("these weights cannot be had")
+        return real(job, **options)
+
+    monkeypatch.setattr(bridge, "prepare", slow)
+    app.model.model.value = "lenet5"
+    until(lambda: asked)
+    app.model.model.value = "digits-cnn"
+    until(lambda: settled(app))
+    assert app.state.error == ""
+    assert app.state.current.job.model.name == "digits-cnn"
+
+
+def test_rows_that_do_not_compare_are_not_drawn_together(app, store):
+    app.recipe.forms["weight_bits"].on.value = True
+    until(lambda: settled(app))
+    app.tradeoff.save.click()
+    until(lambda: app.state.saved)
+    mine = app.state.saved[0]
+    other = dataclasses.replace(mine, key="of-other-test-images")
+    store.add(other, b"")
+    app.engine.reload()
+    assert [row.key for row in app.state.saved] == [mine.key]
+    app.engine.remove(other.key)
+    assert store.has(other.key), "only what is shown can be removed"
+
+
+def test_a_restored_training_does_not_start_one(app):
+    app.training.auto.value = True
+    step = techniques.get("finetune")(epochs=0.5)
+    app.state.put(recipe=Recipe((step,)))
+    until(lambda: app.state.error)
+    assert app.training.form.value == step
+    assert not app.engine.training
+    app.training.form.controls["epochs"].value = 1.0
+    until(lambda: "done" in app.training.told.value)
+    assert app.state.saved[0].job.recipe == Recipe((techniques.get("finetune")(epochs=1.0),))
+
+
+def test_a_repeated_technique_is_named_and_kept(app):
+    twice = Recipe((MAGNITUDE(ratio=0.3), BITS(bits=4), MAGNITUDE(ratio=0.6)))
+    app.state.put(recipe=twice)
+    assert "ratio 60 %" in app.recipe._extra.value
+    app.recipe.forms["weight_bits"].controls["bits"].value = 3
+    assert app.state.recipe == Recipe((MAGNITUDE(ratio=0.3), BITS(bits=3), MAGNITUDE(ratio=0.6)))
+
+
+def test_a_model_whose_data_nobody_has_keeps_the_data_that_are_open(app):
+    app.model.other.value = "torchvision:resnet18"
+    until(lambda: app.state.error)
+    assert app.state.data.name == "digits"
+    assert "resnet18" in app.state.error
+    app.model.model.value = "digits-cnn"
+    until(lambda: settled(app))
+    assert "torchvision:resnet18" not in app.model.model.options
+
+
+def test_a_recipe_that_is_refused_leaves_no_number_to_save(app):
+    app.recipe.text.value = Recipe((MAGNITUDE(layers={"nope": 0.5}),)).to_json()
+    app.recipe.apply.click()
+    until(lambda: app.state.error)
+    assert "nope" in app.state.error
+    assert app.state.current is None
+    assert app.tradeoff.save.disabled
+    assert app.tradeoff.numbers.value == ""
+
+
+def test_a_pasted_recipe_is_trained_as_it_is(app):
+    pasted = Recipe((techniques.get("finetune")(epochs=0.5), BITS(bits=4)))
+    app.state.put(recipe=pasted)
+    until(lambda: "press Train" in app.state.error)
+    app.training.go.click()
+    until(lambda: "done" in app.training.told.value)
+    until(lambda: settled(app) and not app.state.error)
+    assert app.state.current.job.recipe == pasted
+
+
+def test_values_of_layers_do_not_follow_to_a_model_without_them(app):
+    app.state.put(recipe=Recipe((MAGNITUDE(layers={"fc1": 0.9}),)))
+    until(lambda: settled(app))
+    app.model.model.value = "digits-cnn"
+    until(lambda: app.state.recipe == Recipe((MAGNITUDE(),)) and settled(app))
+    assert app.state.error == ""
+    assert app.state.current.job.model.name == "digits-cnn"
+
+
+def test_a_checkpoint_can_be_named_in_a_notebook(tmp_path, store):
+    from workbench.models._weights import shipped
+
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes(shipped("digits-mlp").read_bytes())
+    app = Workbench(ModelRef(name="digits-mlp", checkpoint=str(copy)), DataRef(name="digits"), store=store)
+    until(lambda: settled(app))
+    assert app.state.error == ""
+    assert app.state.current.job.model.checkpoint == str(copy)
+
+
+def test_another_axis_changes_plot_and_sentence(app):
+    app.tradeoff.axis.value = "parameters"
+    assert "17.2 k" in app.tradeoff._told.value
+    assert app.tradeoff.figure.layout.xaxis.title.text == "Parameters"

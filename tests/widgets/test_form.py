@@ -58,7 +58,7 @@ def test_each_kind_of_field_gets_its_control(form):
     assert {name: type(c.inner) for name, c in form.controls.items() if name != "layers"} == KINDS
     assert isinstance(form.controls["layers"], LayerValues)
     share = form.controls["share"].inner
-    assert (share.min, share.max, share.step, share.value) == (0, 0.9, 0.01, 0.25)
+    assert (share.min, share.max, share.step, share.value) == (0, 90, 1, 25)
     assert share.tooltip == "a share"
 
 
@@ -72,8 +72,8 @@ def test_off_means_no_step_and_on_means_the_defaults(form):
 
 def test_a_moved_control_changes_the_step_and_only_that_field(form):
     form.on.value = True
-    form.controls["share"].inner.value = 0.6
-    form.controls["bits"].inner.value = 8
+    form.controls["share"].value = 0.6
+    form.controls["bits"].value = 8
     assert form.value == Sample(share=0.6, bits=8)
 
 

@@ -24,7 +24,7 @@ def test_quantity(value, unit, text):
 
 def test_percent_and_interval():
     assert percent(0.875) == "87.5 %"
-    assert interval(Estimate(value=0.5, low=0.25, high=0.75, how="measured")) == "25.0 to 75.0 %"
+    assert interval(Estimate(value=0.5, low=0.25, high=0.75, how="measured", unit="fraction")) == "25.0 to 75.0 %"
 
 
 def test_label():

@@ -20,6 +20,7 @@ def row(size, accuracy, *steps, low=None, high=None):
         high=accuracy + 0.1 if high is None else high,
         how="measured",
         n=100,
+        unit="fraction",
     )
     estimates = {"accuracy": measured, "size_bytes": Estimate.counted(size, "bytes"), "macs": Estimate.counted(7)}
     return Result(job=job, key=f"{size}-{accuracy}", estimates=estimates, final=True)

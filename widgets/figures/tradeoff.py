@@ -69,9 +69,9 @@ def mark(row: Result, axis: str) -> Mark | None:
     lines = [
         f"<b>{wrapped(row.job.recipe)}</b>",
         f"accuracy {percent(y.value)}, 95 % interval {interval(y)}, {y.how} on {y.n} images",
-        f"{axes()[axis].lower()}: {estimate_text(x, fraction=False)}, {x.how}",
+        f"{axes()[axis].lower()}: {estimate_text(x)}, {x.how}",
     ]
-    cost = estimate_text(x, fraction=False)
+    cost = estimate_text(x)
     return Mark(x=x.value, y=y.value, low=y.low, high=y.high, cost=cost, text="<br>".join(lines), key=row.key)
 
 
@@ -97,9 +97,9 @@ def tradeoff_info(
     axis: str = "size_bytes",
 ) -> TradeoffInfo:
     """Return what to draw for rows of one model on one data set."""
-    kept = [row for row in saved if mark(row, axis)]
-    plain = [m for row in kept if not row.job.recipe.is_control and (m := mark(row, axis))]
-    controls = [m for row in kept if row.job.recipe.is_control and (m := mark(row, axis))]
+    marked = [(row.job.recipe.is_control, m) for row in saved if (m := mark(row, axis))]
+    plain = [m for is_control, m in marked if not is_control]
+    controls = [m for is_control, m in marked if is_control]
     base = mark(baseline, axis) if baseline else None
     now = mark(current, axis) if current else None
     rivals = [m for m in (base, now if current and not current.job.recipe.is_control else None, *plain) if m]
@@ -182,15 +182,19 @@ def draw_(figure: go.FigureWidget, info: TradeoffInfo) -> None:
 
 def summary(info: TradeoffInfo) -> str:
     """Return the picture in one sentence, for those who do not see it."""
-    if info.current is None or info.baseline is None:
+    if info.baseline is None:
         return "No network measured yet."
+    if info.current is None:
+        return "No numbers for this recipe."
     if info.current.key == info.baseline.key:
         return (
             f"The original: {percent(info.current.y)} accuracy at {info.current.cost}. "
             "Tick a technique and move its slider to make it smaller."
         )
-    ratio = info.baseline.x / info.current.x if info.current.x else float("inf")
+    change = "smaller" if info.current.x < info.baseline.x else "larger"
+    ends = sorted((info.current.x, info.baseline.x))
+    ratio = ends[1] / ends[0] if ends[0] else float("inf")
     return (
         f"Now {percent(info.current.y)} accuracy at {info.current.cost}, "
-        f"original {percent(info.baseline.y)} at {info.baseline.cost}: {ratio:.1f} times smaller."
+        f"original {percent(info.baseline.y)} at {info.baseline.cost}: {ratio:.1f} times {change}."
     )

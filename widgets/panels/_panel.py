@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import ipywidgets as ipw
+import traitlets
 
 from widgets.bridge import Engine, connect
 from widgets.state import AppState
@@ -24,17 +26,31 @@ class Panel(ipw.VBox):
 
     def show(self, *children: ipw.Widget) -> None:
         """Set what is below the heading."""
-        self.children = (self._title, *children, self.state.page)
+        page = () if self.state.page_shown else (self.state.page,)
+        self.children = (self._title, *children, *page)
 
-    def follow(self, draw: Callable[[], None], traits: Iterable[str]) -> None:
-        """Draw now, and again whenever one of these traits of the state changes."""
+    def locked(self, act: Callable[..., None]) -> Callable[..., None]:
+        """Return `act` so that it runs while nobody else changes the state or draws: for calls from other threads."""
 
-        def changed(_: object) -> None:
+        def alone(*arguments: Any) -> None:
             with self.state.lock:
-                draw()
+                act(*arguments)
 
-        self.state.observe(changed, list(traits))
-        changed(None)
+        return alone
+
+    def follow(self, draw: Callable[[], None], traits: Iterable[str], of: traitlets.HasTraits | None = None) -> None:
+        """Draw now, and again whenever one of these traits changes, of the state or of something else."""
+        alone = self.locked(lambda *_: draw())
+        (of or self.state).observe(alone, list(traits))
+        alone()
+
+
+class Alert(ipw.HTML):
+    """One sentence that a screen reader says at once, or nothing."""
+
+    def tell(self, sentence: str) -> None:
+        """Show a sentence; an empty one takes the last away."""
+        self.value = f'<div class="dsw-error" role="alert">{escape(sentence)}</div>' if sentence else ""
 
 
 def buttons(*children: ipw.Widget) -> ipw.Box:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as ipw
 
-from widgets.panels._panel import Panel
+from widgets.panels._panel import Alert, Panel
 from widgets.state import AppState
 from widgets.text import escape, quantity
 from workbench.cards import DataCard, ModelCard
@@ -12,6 +12,7 @@ from workbench.errors import Refused
 from workbench.registry import data, models
 from workbench.result import DataRef, ModelRef
 
+_LONGEST = 200
 _OTHER = "A model that the list does not have: torchvision:NAME for any classification model of torchvision"
 
 
@@ -20,58 +21,72 @@ class ModelPanel(Panel):
 
     def __init__(self, state: AppState | None = None, extra: tuple[str, ...] = (), extra_data: tuple[str, ...] = ()):
         super().__init__("Model and data", state)
-        names = dict.fromkeys((*models.names(), *extra, self.state.model.name))
-        sets = dict.fromkeys((*data.names(), *extra_data, self.state.data.name))
-        self.model = ipw.Dropdown(options=tuple(names), value=self.state.model.name, description="Model")
-        self.data = ipw.Dropdown(options=tuple(sets), value=self.state.data.name, description="Data")
+        self._names = tuple(dict.fromkeys((*models.names(), *extra, self.state.model.name)))
+        self._sets = tuple(dict.fromkeys((*data.names(), *extra_data, self.state.data.name)))
+        self.model = ipw.Dropdown(options=self._names, value=self.state.model.name, description="Model")
+        self.data = ipw.Dropdown(options=self._sets, value=self.state.data.name, description="Data")
         self.other = ipw.Text(
             description="Or by name", placeholder="torchvision:resnet18", continuous_update=False, tooltip=_OTHER
         )
         self._card = ipw.HTML()
+        self._drawing = False
+        self._alert = Alert()
         self._told = ipw.HTML()
-        self.show(self.model, self.data, self.other, self._told, self._card)
+        self._extra = extra
+        self.show(self.model, self.data, self.other, self._alert, self._told, self._card)
         self.model.observe(lambda change: self._pick_model(change.new), "value")
-        self.other.observe(lambda change: change.new.strip() and self._pick_model(change.new.strip()), "value")
+        self.other.observe(
+            lambda change: change.new.strip() and self._pick_model(change.new.strip()[:_LONGEST]), "value"
+        )
         self.data.observe(lambda change: self._pick_data(change.new), "value")
         self.follow(self._draw, ["model", "data"])
         self.follow(self._tell, ["error", "busy", "baseline"])
 
     def _pick_model(self, name: str) -> None:
-        if name == self.state.model.name:
+        if self._drawing or name == self.state.model.name:
             return
         values: dict[str, object] = {"model": ModelRef(name=name)}
-        suited = _card_of(name)
-        fits = suited is None or not suited.data or self.state.data.name in suited.data
-        if suited is not None and suited.data and (self.state.error or not fits):
-            values["data"] = DataRef(name=suited.data[0])
+        suited = self._card_of(name)
+        meant_for = suited.data if suited else ()
+        opened = self.state.baseline is not None  # keep the data only if they suit and could be read
+        if not (opened and self.state.data.name in meant_for):
+            first = next((name for name in meant_for if name in data.names()), self.state.data.name)
+            values["data"] = DataRef(name=first)
         self.state.put(**values)
 
     def _pick_data(self, name: str) -> None:
-        if name != self.state.data.name:
+        if not self._drawing and name != self.state.data.name:
             self.state.put(data=DataRef(name=name))
 
     def _draw(self) -> None:
-        for box, name in ((self.model, self.state.model.name), (self.data, self.state.data.name)):
-            if name not in box.options:
-                box.options = (*box.options, name)
-            box.value = name
-        model, set_ = _card_of(self.state.model.name), _data_card(self.state.data.name)
+        self._drawing = True  # a drop-down with new options picks the first one for a moment
+        try:
+            for box, known, name in (
+                (self.model, self._names, self.state.model.name),
+                (self.data, self._sets, self.state.data.name),
+            ):
+                options = tuple(dict.fromkeys((*known, name)))
+                if box.options != options:
+                    box.options = options
+                box.value = name
+        finally:
+            self._drawing = False
+        model, set_ = self._card_of(self.state.model.name), _data_card(self.state.data.name)
         self._card.value = (model_text(model) if model else "") + (data_text(set_) if set_ else "")
 
     def _tell(self) -> None:
-        if self.state.error:
-            self._told.value = f'<div class="dsw-error" role="alert">{escape(self.state.error)}</div>'
-        elif self.state.baseline is None and self.state.busy:
-            self._told.value = '<span class="dsw-quiet" role="status">Loading and measuring the original …</span>'
-        else:
-            self._told.value = ""
+        self._alert.tell(self.state.error)
+        loading = self.state.baseline is None and self.state.busy
+        words = "Loading and measuring the original …" if loading else ""
+        self._told.value = f'<span class="dsw-quiet" role="status">{words}</span>'
 
-
-def _card_of(name: str) -> ModelCard | None:
-    try:
-        return models.get(name).card
-    except Refused:
-        return None  # the engine says why, in the error of the state
+    def _card_of(self, name: str) -> ModelCard | None:
+        if name.startswith("user:") and name not in self._extra:
+            return None  # not even a look at whether such a file exists
+        try:
+            return models.get(name).card
+        except Refused:
+            return None  # the engine says why, in the error of the state
 
 
 def _data_card(name: str) -> DataCard | None:

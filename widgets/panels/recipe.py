@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as ipw
 
 from widgets.form import StepForm
-from widgets.panels._panel import Panel, buttons
+from widgets.panels._panel import Alert, Panel, buttons
 from widgets.state import AppState
 from widgets.text import escape
 from workbench.errors import Refused
@@ -23,11 +23,11 @@ class RecipePanel(Panel):
         self.reset = ipw.Button(description="Start again", tooltip="Switch every technique off")
         self.text = ipw.Textarea(description="", layout={"width": "100%", "height": "150px"})
         self.apply = ipw.Button(description="Apply the text", tooltip="Set the sliders to this recipe")
-        self._told = ipw.HTML()
+        self._alert = Alert()
         self._extra = ipw.HTML()
-        self._shown = ipw.ToggleButton(description="Recipe as text", value=False)
+        self._shown = ipw.ToggleButton(description="Recipe as text", value=False, tooltip="Copy or paste it")
         self._shown.add_class("dsw-link")
-        self._text_box = ipw.VBox([self.text, buttons(self.apply), self._told])
+        self._text_box = ipw.VBox([self.text, buttons(self.apply), self._alert])
         self.show(*self.forms.values(), self._extra, buttons(self.reset, self._shown), self._text_box)
         self._writing = False
         for form in self.forms.values():
@@ -44,7 +44,12 @@ class RecipePanel(Panel):
         if self._writing or any(form.error for form in self.forms.values()):
             return
         wanted = {name: form.value for name, form in self.forms.items() if form.value is not None}
-        steps: list[Step] = [wanted.pop(step.name) for step in self.state.recipe.steps if step.name in wanted]
+        steps: list[Step] = []
+        for index, step in enumerate(self.state.recipe.steps):
+            if self._repeats(index):
+                steps.append(step)
+            elif step.name in wanted:
+                steps.append(wanted.pop(step.name))
         for step in wanted.values():
             place = next((i for i, other in enumerate(steps) if other.order > step.order), len(steps))
             steps.insert(place, step)
@@ -62,14 +67,17 @@ class RecipePanel(Panel):
         finally:
             self._writing = False
         self.text.value = recipe.to_json()
-        self._told.value = ""
-        others = [step for step in recipe.steps if step.name not in self.forms]
-        self._extra.value = (
-            f'<p class="dsw-quiet">This recipe also trains: {escape(" → ".join(map(str, others)))}. '
-            "Moving a slider leaves that out.</p>"
-            if others
-            else ""
+        self._alert.tell("")
+        trained = [step for step in recipe.steps if step.trains]
+        repeated = [step for index, step in enumerate(recipe.steps) if self._repeats(index)]
+        self._extra.value = _also("This recipe also trains", trained, "Moving a slider leaves that out.") + _also(
+            "It also repeats", repeated, "The sliders leave that as it is."
         )
+
+    def _repeats(self, index: int) -> bool:
+        """Whether this step of the recipe is of a technique whose form shows an earlier one."""
+        steps = self.state.recipe.steps
+        return not steps[index].trains and any(steps[index].name == step.name for step in steps[:index])
 
     def _offer(self) -> None:
         for form in self.forms.values():
@@ -79,7 +87,12 @@ class RecipePanel(Panel):
         try:
             self.state.put(recipe=Recipe.from_json(self.text.value))
         except Refused as refusal:
-            self._told.value = f'<div class="dsw-error" role="alert">{escape(refusal)}</div>'
+            self._alert.tell(str(refusal))
 
     def _fold(self) -> None:
         self._text_box.layout.display = None if self._shown.value else "none"
+
+
+def _also(what: str, steps: list[Step], then: str) -> str:
+    words = escape(" → ".join(map(str, steps)))
+    return f'<p class="dsw-quiet">{what}: {words}. {then}</p>' if steps else ""

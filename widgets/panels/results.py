@@ -35,7 +35,7 @@ def cells(row: Result) -> list[dict[str, object]]:
     return [
         {"text": name, "sort": name},
         {"text": f"{percent(accuracy.value)} ({interval(accuracy)})", "sort": accuracy.value},
-        *({"text": estimate_text(e, fraction=False), "sort": e.value} if e else _UNKNOWN for e in counted),
+        *({"text": estimate_text(e), "sort": e.value} if e else _UNKNOWN for e in counted),
     ]
 
 

@@ -8,32 +8,43 @@ from widgets import theme
 from widgets.download import DownloadButton
 from widgets.figures._live import updating
 from widgets.figures.tradeoff import axes, draw_, summary, tradeoff_figure, tradeoff_info
-from widgets.panels._panel import Panel, buttons
+from widgets.panels._panel import Alert, Panel, buttons
 from widgets.state import AppState
 from widgets.text import escape, estimate_text, interval, label
+from workbench.recipe import Recipe
 from workbench.result import Estimate, Result
+
+_READING = (
+    "<details><summary>How to read this</summary>Bars are 95 % intervals for new images of the same kind. The line "
+    "joins what nothing else here beats; the best of many tries on the same test images looks better than it is. "
+    "Click a point to put its recipe back into the sliders.</details>"
+)
 
 
 class TradeoffPanel(Panel):
     """Where the present recipe stands among the original, the saved points and the front that none of them beats."""
 
     def __init__(self, state: AppState | None = None) -> None:
-        super().__init__("Accuracy against size", state)
+        super().__init__("Accuracy against cost", state)
         options = [(title, name) for name, title in axes().items()]
-        self.axis = ipw.Dropdown(options=options, value="size_bytes", description="Against")
+        self.axis = ipw.Dropdown(options=options, value="size_bytes", description="Cost")
         self.numbers = ipw.HTML()
         self.save = ipw.Button(description="Save this point", tooltip="Keep the row and its file")
-        self.download = DownloadButton("Download the packed file", self._file, self._refused)
+        self.download = DownloadButton("Download the packed file", self._deliver)
+        self.alert = Alert()
         self._told = ipw.HTML()
         self._notes = ipw.HTML()
         self._info = tradeoff_info(None, None)
         self.figure = tradeoff_figure(self._info, self.state.page.dark)
-        self.show(self.axis, self.figure, self._told, self.numbers, buttons(self.save, self.download), self._notes)
+        actions = buttons(self.save, self.download)
+        self.show(
+            self.axis, self.figure, self._told, self.numbers, actions, self.alert, self._notes, ipw.HTML(_READING)
+        )
         for trace in self.figure.data:
             trace.on_click(self._restore)
-        self.axis.observe(lambda _: self._draw(), "value")
-        self.save.on_click(lambda _: self.state.current and self.engine.save(self.state.current))
-        self.state.page.observe(lambda _: self._dress(), "dark")
+        self.save.on_click(lambda _: self._save())
+        self.follow(self._dress, ["dark"], of=self.state.page)
+        self.follow(self._draw, ["value"], of=self.axis)
         self.follow(self._draw, ["baseline", "current", "trail", "saved"])
         self.follow(self._write, ["baseline", "current", "busy"])
 
@@ -41,16 +52,16 @@ class TradeoffPanel(Panel):
         state = self.state
         self._info = tradeoff_info(state.baseline, state.current, state.trail, state.saved, self.axis.value)
         draw_(self.figure, self._info)
+        self._told.value = f'<p class="dsw-quiet" role="status">{escape(summary(self._info))}</p>'
 
     def _write(self) -> None:
         row, base = self.state.current, self.state.baseline
-        self._told.value = f'<p class="dsw-quiet" role="status">{escape(summary(self._info))}</p>'
         self.numbers.value = numbers_text(row, base, busy=self.state.busy) if row else ""
         self.save.disabled = self.download.disabled = row is None or not row.final
         self._notes.value = notes_text(row) if row else ""
 
     def _dress(self) -> None:
-        with self.state.lock, updating(self.figure):
+        with updating(self.figure):
             self.figure.update_layout(theme.plot_layout(self.state.page.dark))
 
     def _restore(self, trace: object, points: object, _: object) -> None:
@@ -58,20 +69,28 @@ class TradeoffPanel(Panel):
         if points.point_inds and points.point_inds[0] < len(marks):
             restore(self.state, marks[points.point_inds[0]].key)
 
-    def _file(self) -> tuple[str, bytes]:
+    def _save(self) -> None:
         row = self.state.current
-        return f"{row.job.model.name.replace(':', '-')}-{row.key[:8]}.dsw", self.engine.file(row)
+        if row is not None and row.final:
+            self.alert.tell("")
+            self.engine.save(row, self.alert.tell)
 
-    def _refused(self, sentence: str) -> None:
-        self.state.put(error=sentence)
+    def _deliver(self) -> None:
+        row = self.state.current
+        if row is not None and row.final:
+            self.alert.tell("")
+            name = f"{row.job.model.name.replace(':', '-').replace('/', '-')}-{row.key[:8]}.dsw"
+            self.engine.file(row, lambda content: self.download.deliver(name, content), self.alert.tell)
 
 
 def restore(state: AppState, key: str) -> None:
     """Set the sliders to the recipe of a known row."""
-    rows = (*state.trail, *state.saved, *(row for row in (state.baseline,) if row))
-    row = next((row for row in rows if row.key == key), None)
-    if row is not None:
-        state.put(recipe=row.job.recipe)
+    if state.baseline is not None and state.baseline.key == key:
+        state.put(recipe=Recipe())
+    for row in (*state.trail, *state.saved):
+        if row.key == key:
+            state.put(recipe=row.job.recipe)
+            return
 
 
 def numbers_text(row: Result, baseline: Result | None, *, busy: bool) -> str:
@@ -81,28 +100,31 @@ def numbers_text(row: Result, baseline: Result | None, *, busy: bool) -> str:
     first = ("accuracy", "size_bytes")
     for name in sorted(row.estimates, key=lambda name: (name not in first, name)):
         estimate = row.estimates[name]
-        fraction = name == "accuracy"
-        against = ""
-        base = baseline.estimates.get(name) if baseline else None
-        if base is not None and row is not baseline:
-            against = _against(estimate, base, fraction=fraction)
-        title = titles.get(name, label(name))
-        told = f"{interval(estimate)} (95 %), {estimate.n:,} images" if fraction else estimate.how
-        if fraction and busy:
+        base = baseline.estimates.get(name) if baseline and row.key != baseline.key else None
+        # a difference between some images and all of them would mislead
+        against = _against(estimate, base) if base is not None and row.final else ""
+        told = estimate.how
+        if estimate.low < estimate.high:
+            told = f"{interval(estimate)} (95 %)" + (f", {estimate.n:,} images" if estimate.n else "")
+        if estimate.how != "counted" and busy:
             told += ", still counting"
         boxes.append(
             f'<div class="dsw-number" data-estimate="{escape(name)}" data-value="{estimate.value!r}">'
-            f"<span>{escape(title)}</span>"
-            f"<b>{estimate_text(estimate, fraction=fraction)}</b>"
+            f"<span>{escape(titles.get(name, label(name)))}</span>"
+            f"<b>{estimate_text(estimate)}</b>"
             f"<span>{against}{told}</span></div>"
         )
     return f'<div class="dsw-numbers">{"".join(boxes)}</div>'
 
 
-def _against(estimate: Estimate, base: Estimate, *, fraction: bool) -> str:
-    if fraction:
+def _against(estimate: Estimate, base: Estimate) -> str:
+    if estimate.unit == "fraction":
         return f"{100 * (estimate.value - base.value):+.1f} points; "
-    return f"{base.value / estimate.value:.1f} times less; " if 0 < estimate.value < base.value else ""
+    if estimate.value == base.value or min(estimate.value, base.value) <= 0:
+        return ""
+    smaller = estimate.value < base.value
+    ratio = base.value / estimate.value if smaller else estimate.value / base.value
+    return f"{ratio:.1f} times {'less' if smaller else 'more'}; "
 
 
 def notes_text(row: Result) -> str:

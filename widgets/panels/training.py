@@ -7,11 +7,12 @@ import time
 import ipywidgets as ipw
 
 from widgets import theme
+from widgets.background import Outcome
 from widgets.bridge import TrainingListener
 from widgets.figures._live import updating
 from widgets.figures.curves import CurvesInfo, curves_figure, draw_
 from widgets.form import StepForm
-from widgets.panels._panel import Panel, buttons
+from widgets.panels._panel import Alert, Panel, buttons
 from widgets.state import AppState
 from widgets.text import escape, interval, percent
 from workbench.context import Progress
@@ -19,6 +20,11 @@ from workbench.registry import models, techniques
 from workbench.result import Result
 
 _REDRAW_SECONDS = 0.25
+_ENDS = {
+    Outcome.DONE: "done: what came out is a saved point on the plot",
+    Outcome.CANCELLED: "cancelled; what was finished is kept",
+    Outcome.FAILED: "failed",
+}
 
 
 class TrainingPanel(Panel):
@@ -34,28 +40,31 @@ class TrainingPanel(Panel):
         options = [(technique.title, technique.name) for technique in trained]
         self.choice = ipw.ToggleButtons(options=options, description="How", style={"button_width": "auto"})
         self.control = ipw.Checkbox(value=True, indent=False)
-        self.auto = ipw.Checkbox(value=False, indent=False, description="Train again at every change")
+        self.auto = ipw.Checkbox(value=False, indent=False, description="Train again when a setting below changes")
         self.go = ipw.Button(description="Train", button_style="primary", tooltip="Train with the sliders as they are")
         self.stop = ipw.Button(description="Cancel", disabled=True, tooltip="Stop within one batch")
         self.bar = ipw.FloatProgress(min=0, max=1, value=0)
         self.told = ipw.HTML()
+        self.alert = Alert()
         self.outcome = ipw.HTML()
         self.figure = curves_figure(self.state.page.dark)
         self._plot = ipw.VBox([self.figure])
-        self._live = ipw.VBox([self.bar, self.told, self._plot, self.outcome])
+        self._live = ipw.VBox([self.bar, self.told, self.alert, self._plot, self.outcome])
         self._live.layout.display = "none"
         self.show(self.choice, self.auto, *self.forms.values(), self.control, buttons(self.go, self.stop), self._live)
         for form in self.forms.values():
-            form.observe(lambda _: self.auto.value and self._start(), "value")
+            form.observe(self._changed, "value")
         self.choice.observe(lambda _: self._pick(), "value")
         self.go.on_click(lambda _: self.engine.training or self._start())
         self.stop.on_click(lambda _: self._cancel())
-        self.state.page.observe(lambda _: self._dress(), "dark")
         self._curves, self._arm, self._drawn = CurvesInfo({}), "recipe", 0.0
+        self._number, self._of, self._title = 0, 1, ""
+        self._restoring = False
         self._rows: list[tuple[str, Result]] = []
         self._pick()
         self.follow(self._offer, ["model", "data"])
         self.follow(self._write, ["recipe"])
+        self.follow(self._dress, ["dark"], of=self.state.page)
 
     @property
     def form(self) -> StepForm:
@@ -77,13 +86,21 @@ class TrainingPanel(Panel):
 
     def _write(self) -> None:
         """Show the settings of a restored recipe."""
-        for step in self.state.recipe.steps:
-            if step.name in self.forms:
-                self.choice.value = step.name
-                self.forms[step.name].value = step
+        self._restoring = True
+        try:
+            for step in self.state.recipe.steps:
+                if step.name in self.forms:
+                    self.choice.value = step.name
+                    self.forms[step.name].value = step
+        finally:
+            self._restoring = False
+
+    def _changed(self, change: dict[str, object]) -> None:
+        if self.auto.value and change["owner"] is self.form and not self._restoring:
+            self._start()
 
     def _dress(self) -> None:
-        with self.state.lock, updating(self.figure):
+        with updating(self.figure):
             self.figure.update_layout(theme.plot_layout(self.state.page.dark))
 
     def _start(self) -> None:
@@ -91,9 +108,13 @@ class TrainingPanel(Panel):
             return
         self._live.layout.display = None
         self.bar.value, self.told.value, self.outcome.value = 0, _status("starting …"), ""
+        self.alert.tell("")
         self.go.disabled, self.stop.disabled = True, False
         listener = TrainingListener(
-            begun=self._begun, progress=self._progress, measured=self._measured, ended=self._ended
+            begun=self.locked(self._begun),
+            progress=self.locked(self._progress),
+            measured=self.locked(self._measured),
+            ended=self.locked(self._ended),
         )
         with_control = self.control.value and self.form.technique.control is not None
         self.engine.train(self.form.value, with_control, listener)
@@ -124,12 +145,13 @@ class TrainingPanel(Panel):
         self._rows.append((title, row))
         self.outcome.value = outcome_text(self._rows)
 
-    def _ended(self, how: str) -> None:
+    def _ended(self, outcome: Outcome, sentence: str) -> None:
         draw_(self.figure, self._curves)
         # a training that was done before is answered by the store: there is nothing to draw then
         self._plot.layout.display = None if self._curves.points else "none"
-        self.bar.value = 1 if how == "done" else self.bar.value
-        self.told.value = _status("done: what came out is a saved point on the plot above" if how == "done" else how)
+        self.bar.value = 1 if outcome is Outcome.DONE else self.bar.value
+        self.told.value = _status(_ENDS[outcome])
+        self.alert.tell(sentence)
         self.go.disabled, self.stop.disabled = False, True
 
 
@@ -149,7 +171,9 @@ def outcome_text(rows: list[tuple[str, Result]]) -> str:
             verdict = "It is ahead of its control, but within the uncertainty: the two intervals overlap."
         else:
             verdict = "It beats its control."
-    return f"<ul>{''.join(parts)}</ul><p>{verdict}</p>"
+    _, first = rows[0]
+    about = f"{first.job.model.name}: {first.job.recipe}"
+    return f"<p>{escape(about)}</p><ul>{''.join(parts)}</ul><p>{verdict}</p>"
 
 
 def _status(sentence: str) -> str:

@@ -1,4 +1,4 @@
-"""`workbench export`: the packed file of a job, read back and checked."""
+"""`workbench export`: the packed file of a job, checked before it is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workbench.result import Job
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 def export(job: Job, out: Path, as_json: bool) -> None:
-    """Compress MODEL and write it as a packed file, then read that and compare its predictions.
+    """Compress MODEL and write it as a packed file that gives the same predictions when it is unpacked.
 
     The steps are those of --recipe, then those of the technique options, in their usual order.
     """
@@ -34,13 +34,16 @@ def export(job: Job, out: Path, as_json: bool) -> None:
     with ProgressLine() as report:
         prepared = prepare(job, report=report)
         network = compressed(job, report=report)
-    write_whole(out, pack(network, prepared.about).data)
-    content = out.read_bytes()
+    content = pack(network, prepared.about).data
     again = unpack(content, lambda name: prepared.context.build(name or job.model.name))
     with torch.no_grad():
         same = all(torch.equal(network(inputs), again(inputs)) for _, inputs, _ in prepared.test.batches(250))
     if not same:
-        raise Refused(f"{out} does not predict what the network in memory does: please report this with the recipe")
+        raise Refused(
+            "the packed file does not predict what the network in memory does, so it is not written: "
+            "please report this with the recipe"
+        )
+    write_whole(out, content)
     if as_json:
         said = {"status": "ok", "message": "", "model": job.model.name, "data": job.data.name}
         print_json(

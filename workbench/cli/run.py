@@ -36,7 +36,7 @@ def run(ctx: click.Context, job: Job, save: bool, out: Path | None, as_json: boo
     with _store(save) as store:
         result = final_row(job, store)
         if out is not None and result.status is Status.OK:
-            write_whole(out, _packed(result, store))
+            write_whole(out, _packed(job, store))
     if as_json:
         print_json(row_object(result))
     elif result.status is Status.OK:
@@ -64,8 +64,8 @@ def _store(save: bool) -> contextlib.AbstractContextManager[Store | None]:
     return Store()
 
 
-def _packed(result: Result, store: Store | None) -> bytes:
+def _packed(job: Job, store: Store | None) -> bytes:
     from workbench.run import packed_file
 
-    kept = store.packed(result.key) if store is not None else None
-    return kept or packed_file(result.job)
+    with ProgressLine() as report:
+        return packed_file(job, report=report, store=store)

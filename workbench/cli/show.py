@@ -53,7 +53,7 @@ def value(estimate: Estimate) -> str:
     def show(x: float) -> str:
         return f"{100 * x:.2f}" if fraction else f"{x:,.6g}" if x != int(x) else f"{int(x):,}"
 
-    fraction = estimate.how == "measured" and not estimate.unit
+    fraction = estimate.unit == "fraction"
     unit = " %" if fraction else f" {estimate.unit}" if estimate.unit else ""
     if estimate.low == estimate.high:
         return f"{show(estimate.value)}{unit}"

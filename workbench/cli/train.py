@@ -39,12 +39,12 @@ def train(
     """
     from workbench.models import _train
 
-    ref = DataRef(name=data, root=root)
+    ref, path = DataRef(name=data, root=root), out or _train.default_path(model, data)
+    job = Job(model=ModelRef(name=model, checkpoint=str(path)), data=ref, seed=seed)
     with ProgressLine() as report:
         network = _train.train(model, ref, seed, epochs, report)
-    path = out or _train.default_path(model, data)
     _train.save(network, path, name=model, data_name=data, seed=seed, epochs=epochs)
-    result = final_row(Job(model=ModelRef(name=model, checkpoint=str(path)), data=ref, seed=seed))
+    result = final_row(job)
     if as_json:
         print_json(row_object(result) | {"file": str(path)})
     elif result.status is Status.OK:

@@ -5,10 +5,15 @@ and a fifth of each class, taken by seed, is the test split. Images are decoded 
 
 Where all images have one size of at most 256 pixels, it is kept. Otherwise they become squares: each is scaled until
 its shorter side fits, and the centre is cut out.
+
+The digest of the splits is of the names and of all bytes of the images (a few seconds for 55,000 small ones).
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +28,7 @@ from workbench.recipe import digest
 from workbench.registry import data
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+_STAMPED = 2000
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
 
@@ -103,16 +109,40 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
+def written(address: str) -> str:
+    """Return a text that changes with the folder, found in milliseconds: for memory that must notice, not for keys.
+
+    It follows the names of all files, the times of all folders, and time and size of the files, or of about 2,000 of
+    them, evenly spaced, where there are more: one image there that is overwritten in place may not be noticed.
+    """
+    folders, files = [], []
+    for path, _, names in os.walk(Path(address).expanduser()):
+        folders.append(path)
+        files += [f"{path}/{name}" for name in names]
+    seen = hashlib.sha256("\n".join(files).encode(errors="surrogateescape"))
+    for path in (*folders, *files[:: max(1, len(files) // _STAMPED)]):
+        with suppress(OSError):  # taken away meanwhile, or a link to nowhere
+            found = Path(path).stat()
+            seen.update(f"{found.st_mtime_ns} {found.st_size} ".encode())
+    return seen.hexdigest()
+
+
 def _open(root: Path, train: Found, test: Found, size: Size) -> Splits:
-    listed = [
-        [path.relative_to(root).as_posix(), path.stat().st_size] for found in (train, test) for path in found.files
-    ]
+    listed = [[path.relative_to(root).as_posix(), _content(path)] for found in (train, test) for path in found.files]
     return Splits.carve(
         FileImages(train.files, train.labels, size),
         FileImages(test.files, test.labels, size),
         train.classes,
         digest([train.classes, listed, size, len(train.files)]),
     )
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Refused(f"the image {path} cannot be read ({error.strerror}): take it away or replace it") from None
 
 
 data.register_family("folder", member)

@@ -1,4 +1,4 @@
-"""Accuracy on the test images: a first answer after a few hundred of them, then tighter ones."""
+"""Accuracy on the test images: a first answer after a few of them, then answers on more."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class Accuracy(Measure):
     title = "Accuracy"
     summary = "The share of test images that the network puts in the right class, with its 95 % interval."
     better = "higher"
+    unit = "fraction"
 
     def read(self, subject: Subject) -> Iterator[Reading]:
         total = len(subject.test)

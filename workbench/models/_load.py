@@ -7,10 +7,10 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from workbench.cards import Model, ModelCard
+from workbench.context import lent_generator
 from workbench.errors import Refused
 from workbench.models import _checkpoint, _weights
 from workbench.network import name_architecture_
@@ -52,8 +52,7 @@ def _fresh(entry: Model, classes: int, seed: int = 0) -> nn.Module:
 
 def _made(make: Callable[[], nn.Module], name: str, seed: int = 0) -> nn.Module:
     """Return what `make` makes, always the same for a seed, and without a trace in the global random generator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach those of GPUs too
+    with lent_generator(seed):
         return name_architecture_(make(), name)
 
 

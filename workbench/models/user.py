@@ -2,6 +2,9 @@
 
 Its file is a program, and building the network runs it. So it runs only when the network is built or loaded, never
 when its card is read; and a dashboard never builds one (`workbench.run.prepare`).
+
+The name of a run holds a hash of that file, so that a stored result does not outlive an edit of it. Modules which the
+file imports are not tracked: after an edit of those, old results still count as results of this network.
 """
 
 from __future__ import annotations
@@ -24,9 +27,8 @@ from workbench.registry import models
 
 def member(address: str) -> Model:
     """Return the entry of `path.py:function`, running nothing; raises `Refused` where there is no such file."""
-    text, _, function = address.rpartition(":")  # from the right: a Windows path has a colon of its own
-    path = Path(text).expanduser()
-    if not text or not function.isidentifier():
+    path, function = source(f"user:{address}"), address.rpartition(":")[2]
+    if path is None or not function.isidentifier():
         raise Refused(f"a network of your own is named user:path.py:function, got 'user:{address}'")
     if not path.is_file():
         raise Refused(f"there is no file {path}, expected the Python file of 'user:{address}'")
@@ -46,6 +48,13 @@ def member(address: str) -> Model:
         paper="your own",
     )
     return Model(card=card, build=build, pretrained=build)
+
+
+def source(name: str) -> Path | None:
+    """Return the Python file of a `user:` model; None for the name of any other model, or where it names no file."""
+    # from the right: a Windows path has a colon of its own
+    text = name.removeprefix("user:").rpartition(":")[0] if name.startswith("user:") else ""
+    return Path(text).expanduser() if text else None
 
 
 def _build(path: Path, function: str) -> nn.Module:
@@ -71,7 +80,8 @@ def _executed(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up by name
     try:
-        spec.loader.exec_module(module)
+        # not `exec_module`: it may run what it compiled before an edit within the same second
+        exec(compile(path.read_bytes(), path, "exec"), vars(module))  # noqa: S102  # the person asked for it
     except Exception as error:  # whatever the user's code raises is for the user to read
         del sys.modules[name]
         raise Refused(f"{path} failed: {type(error).__name__}: {error}") from error

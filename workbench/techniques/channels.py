@@ -17,7 +17,8 @@ from workbench.recipe import Choice, Control, Layers, PerLayer, Range, Step
 from workbench.registry import techniques
 from workbench.techniques._channel_groups import Group, Structure, largest_passing, structure, without
 from workbench.techniques._channel_surgery import norms
-from workbench.techniques.magnitude import lamp
+from workbench.techniques._own_settings import own_settings
+from workbench.techniques._ranking import lamp, without_lowest
 
 _RATIO = Range(0, 0.9, 0.01, "share of the channels removed, among those that can be", percent=True)
 _NAMED = 8
@@ -60,9 +61,7 @@ class Channels(Step):
     layers: Annotated[Layers, PerLayer(_RATIO, "a ratio of their own for some layers; tied ones take the lowest")] = ()
 
     def apply(self, model: nn.Module, ctx: Context) -> nn.Module:
-        own = dict(self.layers)
-        if unknown := [name for name in own if name not in (known := layers(model))]:
-            raise Refused(f"{self.name}: no layer is called {unknown[0]!r}; layers are {', '.join(known)}")
+        own = own_settings(self.name, self.layers, layers(model))
         if not any((self.ratio, *own.values())):
             return clone(model).eval()
         found = structure(model, ctx)
@@ -88,9 +87,10 @@ class Channels(Step):
 
     def _keeps(self, groups: Sequence[Group], scores: Sequence[Tensor], own: Mapping[str, float]) -> list[Tensor]:
         ratios = [min((own[name] for name in group.layers if name in own), default=None) for group in groups]
+        shares = [self.ratio if ratio is None else ratio for ratio in ratios]
         keeps = [
-            keep_best(score, len(score) - round((self.ratio if ratio is None else ratio) * len(score)))
-            for score, ratio in zip(scores, ratios, strict=True)
+            without_lowest(score, min(round(share * len(score)), len(score) - 1))
+            for score, share in zip(scores, shares, strict=True)
         ]
         together = [index for index, ratio in enumerate(ratios) if ratio is None]
         if self.scope == "global" and together:
@@ -118,22 +118,16 @@ class Channels(Step):
         return smaller[0] if smaller else clone(model).eval()
 
 
-def keep_best(score: Tensor, number: int) -> Tensor:
-    """Return a mask of the `number` highest scores [K], at least one; of equal ones the later stay."""
-    keep = torch.ones(len(score), dtype=torch.bool)
-    keep[score.argsort(stable=True)[: len(score) - max(1, number)]] = False
-    return keep
-
-
 def keep_globally(scores: Sequence[Tensor], ratio: float) -> list[Tensor]:
     """Return masks that drop the `ratio` of all entries which have the lowest LAMP score in their own tensor.
 
     A tenth of each tensor stays, rounded up.
     """
-    relative = [lamp(score).masked_fill(keep_best(score, math.ceil(len(score) / 10)), math.inf) for score in scores]
+    held = [without_lowest(score, len(score) - math.ceil(len(score) / 10)) for score in scores]
+    relative = [lamp(score).masked_fill(keep, math.inf) for score, keep in zip(scores, held, strict=True)]
     flat = torch.cat(relative)
     drop = min(round(ratio * len(flat)), int(flat.isfinite().sum()))
-    return list(keep_best(flat, len(flat) - drop).split([len(score) for score in scores]))
+    return list(without_lowest(flat, drop).split([len(score) for score in scores]))
 
 
 def snapped(keeps: Sequence[Tensor], scores: Sequence[Tensor], found: Structure, multiple: int) -> list[Tensor]:

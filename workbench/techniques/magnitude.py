@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from workbench.context import Context
-from workbench.errors import Refused
 from workbench.network import Layer, clone, hold_, layers, weight_format
 from workbench.recipe import Choice, Control, Layers, PerLayer, Range, Step
 from workbench.registry import techniques
+from workbench.techniques._own_settings import own_settings
+from workbench.techniques._ranking import lamp, without_lowest
 
 _RATIO = Range(0, 0.99, 0.01, "share of the weights set to zero", percent=True)
 
@@ -51,9 +52,7 @@ class Magnitude(Step):
     def apply(self, model: nn.Module, ctx: Context) -> nn.Module:
         result = clone(model)
         found = layers(result)
-        own = dict(self.layers)
-        if unknown := [name for name in own if name not in found]:
-            raise Refused(f"{self.name}: no layer is called {unknown[0]!r}; layers are {', '.join(found)}")
+        own = own_settings(self.name, self.layers, found)
         scores = {name: self._score(name, layer, ctx) for name, layer in found.items()}
         for name, keep in self._masks(scores, own).items():
             before = weight_format(found[name]).mask
@@ -68,30 +67,14 @@ class Magnitude(Step):
         return lamp(weight) if self.score == "lamp" else weight.abs()
 
     def _masks(self, scores: Mapping[str, Tensor], own: Mapping[str, float]) -> dict[str, Tensor]:
-        masks = {name: keep_largest(score, own.get(name, self.ratio)) for name, score in scores.items()}
+        masks = {name: _mask(score, own.get(name, self.ratio)) for name, score in scores.items()}
         together = [name for name in scores if name not in own]
         if self.scope == "global" and together:
-            flat = keep_largest(torch.cat([scores[name].flatten() for name in together]), self.ratio)
+            flat = _mask(torch.cat([scores[name].flatten() for name in together]), self.ratio)
             parts = flat.split([scores[name].numel() for name in together])
             masks |= {name: part.view_as(scores[name]) for name, part in zip(together, parts, strict=True)}
         return masks
 
 
-def lamp(weight: Tensor) -> Tensor:
-    """Return LAMP scores of a weight's shape: w^2 over the sum of the squares that are not smaller.
-
-    Equal magnitudes are ordered by position. The largest weight of a layer has the score 1; zeros have the score 0.
-    """
-    squares, order = weight.detach().flatten().square().sort(stable=True)
-    remaining = squares.flip(0).cumsum(0).flip(0)
-    scores = torch.empty_like(squares)
-    scores[order] = squares / remaining.clamp(min=torch.finfo(squares.dtype).tiny)
-    return scores.view_as(weight)
-
-
-def keep_largest(score: Tensor, ratio: float) -> Tensor:
-    """Return a mask that is False for the `ratio` of entries with the lowest score; ties go by position."""
-    drop = min(round(ratio * score.numel()), score.numel())
-    keep = torch.ones(score.numel(), dtype=torch.bool, device=score.device)
-    keep[score.flatten().argsort(stable=True)[:drop]] = False
-    return keep.view_as(score)
+def _mask(score: Tensor, ratio: float) -> Tensor:
+    return without_lowest(score, round(ratio * score.numel()))

@@ -8,11 +8,11 @@ from typing import Annotated, final
 from torch import nn
 
 from workbench.context import Context
-from workbench.errors import Refused
 from workbench.grid import Grid, GridSpec
 from workbench.network import clone, hold_, layers
 from workbench.recipe import Choice, Layers, PerLayer, Step, Switch
 from workbench.registry import techniques
+from workbench.techniques._own_settings import own_settings
 
 _BITS = Choice(1, 2, 3, 4, 5, 6, 7, 8, 16, 32, help="bits for each weight; 16 is half precision, 32 changes nothing")
 
@@ -46,9 +46,7 @@ class WeightBits(Step):
     def apply(self, model: nn.Module, ctx: Context) -> nn.Module:
         result = clone(model)
         found = layers(result)
-        own = dict(self.layers)
-        if unknown := [name for name in own if name not in found]:
-            raise Refused(f"{self.name}: no layer is called {unknown[0]!r}; layers are {', '.join(found)}")
+        own = own_settings(self.name, self.layers, found)
         for name, layer in found.items():
             bits = own.get(name, self.bits)
             if bits < 32:
