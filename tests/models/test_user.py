@@ -73,7 +73,8 @@ def test_its_weights_are_its_own_and_the_same_each_time(path: Path) -> None:
     assert sys.path == before
 
 
-def test_an_edit_within_the_same_second_is_seen(tmp_path: Path) -> None:
+def test_an_edit_within_the_same_second_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = tmp_path / "net.py"
     for width in (2, 3):
         path.write_text(f"from torch import nn\ndef make(): return nn.Linear(2, {width})\n")

@@ -181,6 +181,7 @@ def lab(port: int, no_browser: bool, folder: Path | None) -> None:
         "ServerApp.open_browser": str(not no_browser),
         "ServerApp.root_dir": str(folder),
         "LabApp.news_url": "None",
+        "ServerApp.allow_root": "True",  # as in containers; it listens on this machine only
     }
     LabApp.launch_instance([f"--{name}={value}" for name, value in settings.items()])
 

@@ -37,8 +37,11 @@ def train(
     Without --out the weights go where `run` and the dashboard find them. They are written when training is done; an
     interrupted training leaves those of before.
     """
+    import torch
+
     from workbench.models import _train
 
+    torch.set_num_threads(1)  # sums of several threads differ in their last bits: one seed would give several networks
     ref, path = DataRef(name=data, root=root), out or _train.default_path(model, data)
     job = Job(model=ModelRef(name=model, checkpoint=str(path)), data=ref, seed=seed)
     with ProgressLine() as report:

@@ -52,7 +52,10 @@ class Distill(Step):
     ] = "compressed"
 
     def apply(self, model: nn.Module, ctx: Context) -> nn.Module:
-        student = clone(model) if self.student == "compressed" else self._fitting(ctx.build(self.student), ctx)
+        student = clone(model)
+        if self.student != "compressed":
+            student = self._fitting(ctx.build(self.student), ctx)
+            ctx.note(f"the student is a fresh {self.student}: steps before the distillation left no trace in it")
         loss = cross_entropy if self.alpha == 0 else softened(self._scores(ctx), self.temperature, self.alpha)
         # one title for both arms: it salts the order of the images, which must not differ between them
         return fit(student, ctx, Schedule(epochs=self.epochs, lr=self.lr), loss, title="training the student")
