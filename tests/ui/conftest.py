@@ -125,6 +125,7 @@ class Dashboard:
         handle.focus()
         for _ in range(times):
             self.page.keyboard.press(key)
+        self.page.wait_for_timeout(250)  # no hand is quicker from key to button; sliders send their last value late
 
 
 @pytest.fixture
