@@ -18,14 +18,6 @@ CSS = """
 .dsw-app > * { min-width: 0; margin: 0; }
 .dsw-column { display: grid; gap: var(--dsw-gap); min-width: 0; overflow: visible;
   grid-template-columns: minmax(0, 1fr); }
-@media (max-width: 860px) { /* one column, the plot above the sliders so that both are in view */
-  .dsw-app { grid-template-columns: minmax(0, 1fr); }
-  .dsw-column { display: contents; }
-  .dsw-app .dsw-panel { order: 4; }
-  .dsw-app .dsw-column:first-child > :first-child { order: 1; }
-  .dsw-app .dsw-column:last-child > :first-child { order: 2; }
-  .dsw-app .dsw-column:first-child > :last-child { order: 3; }
-}
 .dsw-panel { background: var(--jp-layout-color1, #fff); border: 1px solid var(--jp-border-color2, #d0d0d0);
   border-radius: 8px; padding: 10px 14px 12px; margin: 0; box-sizing: border-box; width: 100%; overflow: visible; }
 .dsw-panel h2, .dsw-panel h3 { color: var(--jp-ui-font-color1, #111); margin: 2px 0 4px;
@@ -66,6 +58,16 @@ CSS = """
 .dsw-scroll { overflow-x: auto; }
 .dsw button:focus-visible, .dsw [role=slider]:focus-visible, .dsw input:focus-visible, .dsw select:focus-visible,
 .dsw textarea:focus-visible, .dsw summary:focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }
+@media (max-width: 860px) { /* one column, the plot above the sliders so that both are in view */
+  .dsw-app { grid-template-columns: minmax(0, 1fr); }
+  .dsw-column { display: contents; }
+  .dsw-app .dsw-panel { order: 4; }
+  .dsw-app .dsw-column:first-child > :first-child { order: 1; }
+  .dsw-app .dsw-column:nth-child(2) > :first-child { order: 2; }
+  .dsw-app .dsw-column:first-child > :last-child { order: 3; }
+  .dsw-app tbody td:first-child { min-width: 120px; }
+  .dsw-app td button { display: block; }
+}
 @media (prefers-reduced-motion: reduce) { .dsw * { transition: none !important; animation: none !important; } }
 """
 
