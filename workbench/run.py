@@ -17,7 +17,6 @@ from torch import nn
 
 import workbench
 from workbench import registry
-from workbench.cards import ModelCard
 from workbench.compress import compress
 from workbench.context import Cache, Context, Progress, Report, fingerprint, ignore
 from workbench.data import folder
@@ -42,8 +41,6 @@ class Prepared:
     """Model and data of a job, loaded and checked: what jobs that differ only in their recipe share."""
 
     model: nn.Module
-    card: ModelCard
-    classes: tuple[str, ...]
     context: Context
     test: View
     about: dict[str, Any]
@@ -106,8 +103,6 @@ def _prepare(job: Job, report: Report) -> Prepared:
     check(model, context.example, len(splits.classes))
     return Prepared(
         model=model,
-        card=card,
-        classes=splits.classes,
         context=context,
         test=view(tested.test),
         notes=notes,

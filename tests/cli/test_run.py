@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli.exits import Exit
+from workbench.errors import Refused
 from workbench.recipe import Recipe
 from workbench.result import DataRef, Job, ModelRef, Status
 from workbench.store import Store
@@ -112,3 +113,15 @@ def test_a_store_that_cannot_be_used_is_one_sentence(workbench, home: Path) -> N
     outcome = workbench("run", *DIGITS, "--save")
     assert outcome.code == Exit.REFUSED
     assert "not a readable store" in outcome.err
+
+
+def test_a_result_that_could_not_be_saved_is_printed_and_the_exit_code_says_so(workbench, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise Refused("the disk is full")
+
+    monkeypatch.setattr(Store, "add", full)
+    outcome = workbench("run", *DIGITS, "--save", "--json")
+    assert outcome.code == Exit.REFUSED
+    assert "could not be saved" in outcome.err
+    assert 0 < outcome.json["accuracy"] < 1
+    assert any("the disk is full" in note for note in outcome.json["notes"])

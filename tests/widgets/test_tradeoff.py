@@ -27,7 +27,7 @@ def row(size, accuracy, *steps, low=None, high=None):
 
 
 def point(x, y):
-    return Mark(x=x, y=y, low=y, high=y, cost="", text="", key=f"{x}")
+    return Mark(x=x, y=y, low=y, high=y, cost="", accuracy="", text="", key=f"{x}")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,10 @@ def test_the_axis_can_be_any_measure_of_which_less_is_better():
 
 
 def test_summary_says_how_much_smaller():
-    assert "2.5 times smaller" in summary(tradeoff_info(row(100, 0.9), row(40, 0.7)))
+    told = summary(tradeoff_info(row(100, 0.9), row(40, 0.7)))
+    assert "2.5 times smaller" in told
+    assert "70.0 % (95 %: 60.0 to 80.0 %)" in told, "no number without its interval"
+    assert "2.0 times larger" in summary(tradeoff_info(row(100, 0.9), row(200, 0.7)))
     assert summary(tradeoff_info(None, None)) == "No network measured yet."
 
 

@@ -31,6 +31,8 @@ class Mark:
     high: float
     cost: str
     """x in words."""
+    accuracy: str
+    """y in words, with its interval."""
     text: str
     key: str
 
@@ -66,13 +68,16 @@ def mark(row: Result, axis: str) -> Mark | None:
     x, y = row.estimates.get(axis), row.estimates.get("accuracy")
     if x is None or y is None:
         return None
+    accuracy = f"{percent(y.value)} (95 %: {interval(y)})"
     lines = [
         f"<b>{wrapped(row.job.recipe)}</b>",
-        f"accuracy {percent(y.value)}, 95 % interval {interval(y)}, {y.how} on {y.n} images",
+        f"accuracy {accuracy}, {y.how} on {y.n} images",
         f"{axes()[axis].lower()}: {estimate_text(x)}, {x.how}",
     ]
     cost = estimate_text(x)
-    return Mark(x=x.value, y=y.value, low=y.low, high=y.high, cost=cost, text="<br>".join(lines), key=row.key)
+    return Mark(
+        x=x.value, y=y.value, low=y.low, high=y.high, cost=cost, accuracy=accuracy, text="<br>".join(lines), key=row.key
+    )
 
 
 def wrapped(recipe: Recipe) -> str:
@@ -188,13 +193,13 @@ def summary(info: TradeoffInfo) -> str:
         return "No numbers for this recipe."
     if info.current.key == info.baseline.key:
         return (
-            f"The original: {percent(info.current.y)} accuracy at {info.current.cost}. "
+            f"The original: {info.current.accuracy} accuracy at {info.current.cost}. "
             "Tick a technique and move its slider to make it smaller."
         )
     change = "smaller" if info.current.x < info.baseline.x else "larger"
     ends = sorted((info.current.x, info.baseline.x))
     ratio = ends[1] / ends[0] if ends[0] else float("inf")
     return (
-        f"Now {percent(info.current.y)} accuracy at {info.current.cost}, "
-        f"original {percent(info.baseline.y)} at {info.baseline.cost}: {ratio:.1f} times {change}."
+        f"Now {info.current.accuracy} accuracy at {info.current.cost}, "
+        f"original {info.baseline.accuracy} at {info.baseline.cost}: {ratio:.1f} times {change}."
     )

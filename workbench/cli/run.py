@@ -37,6 +37,7 @@ def run(ctx: click.Context, job: Job, save: bool, out: Path | None, as_json: boo
         result = final_row(job, store)
         if out is not None and result.status is Status.OK:
             write_whole(out, _packed(job, store))
+        lost = store is not None and result.status is Status.OK and not store.has(result.key)
     if as_json:
         print_json(row_object(result))
     elif result.status is Status.OK:
@@ -45,6 +46,9 @@ def run(ctx: click.Context, job: Job, save: bool, out: Path | None, as_json: boo
     if result.status is not Status.OK:
         complain(result.message)
         ctx.exit(Exit.REFUSED if result.status is Status.FAILED else Exit.INFEASIBLE)
+    if lost:
+        complain("the result was measured but could not be saved: see its notes")
+        ctx.exit(Exit.REFUSED)
 
 
 def final_row(job: Job, store: Store | None = None) -> Result:
