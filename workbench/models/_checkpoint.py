@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
 """What `nn.DataParallel` and `torch.compile` put before every name."""
 _SHOWN = 3
+_PLAIN = {
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
+}
 
 
 def read(path: Path) -> State:
@@ -75,8 +80,10 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _read_torch(path: Path) -> Any:
+    _refuse_packed(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # given a path, torch goes by the name's ending
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise Refused(
@@ -84,9 +91,21 @@ def _read_torch(path: Path) -> Any:
                 "save only model.state_dict(), best as safetensors"
             ) from None
         raise Refused(f"{path} is no checkpoint: expected safetensors or a torch file") from None
-    except Exception as error:  # a broken file makes torch raise nearly anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(f"{path} is no checkpoint, or was cut short: {reason}") from None
+    except Exception:  # a broken file makes torch raise nearly anything, whose words help nobody
+        raise Refused(f"{path} is no checkpoint, or was cut short: expected safetensors or a torch file") from None
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuse a zip that holds more than it has bytes, be it compressed or named several times: torch writes none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            items, there = archive.infolist(), path.stat().st_size
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # a torch file of before, or whatever torch then says it is
+    if any(item.compress_type != zipfile.ZIP_STORED for item in items) or sum(item.file_size for item in items) > there:
+        raise Refused(
+            f"{path} is a compressed archive, and no checkpoint has one: expected safetensors or a torch file"
+        )
 
 
 def _unwrapped(content: Any, path: Path) -> State:
@@ -99,6 +118,11 @@ def _unwrapped(content: Any, path: Path) -> State:
         raise Refused(f"{path} holds a {type(content).__name__}, expected a state dict: tensors by name")
     if other := [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, Tensor)]:
         raise Refused(f"{path} holds no state dict: {other[0]!r} is not a tensor")
+    for name, tensor in content.items():
+        if tensor.dtype not in _PLAIN or tensor.layout is not torch.strided or tensor.is_meta or tensor.is_nested:
+            kind = f"{tensor.dtype}".removeprefix("torch.")
+            kind = kind if tensor.layout is torch.strided and not tensor.is_meta else f"{kind}, not dense"
+            raise Refused(f"{path} holds {name} as {kind}, expected plain floating-point numbers or integers")
     state: State = dict(content)
     while prefix := next((p for p in _PREFIXES if all(key.startswith(p) for key in state)), ""):
         state = {key.removeprefix(prefix): value for key, value in state.items()}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +40,38 @@ def train(
 
     `epochs` stands in for the number that the model's entry gives. Raises `Refused`; the report raises `Cancelled`.
     """
+    course = lesson(name, data_ref, seed, report)
+    plan, context = course.plan, course.context
+    schedule = Schedule(
+        epochs=plan.epochs if epochs is None else epochs,
+        lr=plan.lr,
+        batch=plan.batch,
+        weight_decay=plan.weight_decay,
+    )
+    return fit(
+        context.original,
+        context,
+        schedule,
+        title=f"training {name}",
+        keep_best=len(context.validation) >= _JUDGES,
+        augment=course.augment,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What training a network of the zoo takes."""
+
+    context: Context
+    """With the network, its weights fresh, as `original`."""
+    plan: Training
+    augment: Augment | None
+    about: dict[str, Any]
+    """What a packed file of the network says besides its weights."""
+
+
+def lesson(name: str, data_ref: DataRef, seed: int = 0, report: Report = ignore) -> Lesson:
+    """Return what it takes to train a network by name on a data set. Raises `Refused`."""
     entry, entry_data = models.get(name), data.get(data_ref.name)
     plan = entry.training or USUAL
     splits = entry_data.open(data_ref)
@@ -57,21 +92,9 @@ def train(
         build=lambda other: build(other, classes),
         load=lambda other: load(ModelRef(name=other), data_ref.name, classes)[0],
     )
-    schedule = Schedule(
-        epochs=plan.epochs if epochs is None else epochs,
-        lr=plan.lr,
-        batch=plan.batch,
-        weight_decay=plan.weight_decay,
-    )
     augment = varied(preprocess, mirror=entry_data.card.mirror) if plan.augment else None
-    return fit(
-        context.original,
-        context,
-        schedule,
-        title=f"training {name}",
-        keep_best=len(splits.validation) >= _JUDGES,
-        augment=augment,
-    )
+    about = {"input": dataclasses.asdict(preprocess), "classes": list(splits.classes)}
+    return Lesson(context=context, plan=plan, augment=augment, about=about)
 
 
 def save(model: nn.Module, path: Path, *, name: str, data_name: str, seed: int, epochs: float | None = None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
@@ -25,6 +26,20 @@ def shipped(name: str) -> Path:
 def trained(name: str, data_name: str) -> Path:
     """Return the file in which a person's own training of a model on a data set is kept; it need not exist."""
     return resources.cache_home() / "weights" / f"{_slug(name)}-{_slug(data_name)}.safetensors"
+
+
+def kept() -> tuple[str, ...]:
+    """Return the names of the models whose weights somebody has trained on this machine, in alphabetical order."""
+    found = set()
+    for path in (resources.cache_home() / "weights").glob("*.safetensors"):
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {}).get("workbench", "{}"))
+        except (SafetensorError, OSError, ValueError):
+            continue  # whoever loads it is told what is wrong
+        if isinstance(about, dict) and isinstance(about.get("model"), str):
+            found.add(about["model"])
+    return tuple(sorted(found))
 
 
 def save(model: nn.Module, path: Path, about: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from workbench.activations import exact_activations
 from workbench.context import Context
 from workbench.errors import Refused
 from workbench.network import clone, layers
@@ -56,9 +57,10 @@ def structure(model: nn.Module, ctx: Context) -> Structure:
     Raises `Refused` where the network cannot be followed at all.
     """
     example = ctx.example
-    return ctx.cache.get(f"channels/{_outline(model, example)}", lambda: _find(model, example, ctx))
+    return ctx.cache.get(f"channels/{outline(model, example)}", lambda: _find(model, example, ctx))
 
 
+@exact_activations()
 def without(model: nn.Module, labelling: Labelling, dropped: Sequence[Tensor], example: Tensor) -> nn.Module | None:
     """Return a copy without the dropped labels, in evaluation mode, if it answers the example as its masked twin does.
 
@@ -94,6 +96,7 @@ def largest_passing(candidates: Sequence[T], passes: Callable[[Sequence[T]], boo
     return found
 
 
+@exact_activations()
 def _find(model: nn.Module, example: Tensor, ctx: Context) -> Structure:
     try:
         labelling = label_channels(clone(model).eval(), example)
@@ -103,7 +106,7 @@ def _find(model: nn.Module, example: Tensor, ctx: Context) -> Structure:
     generator = ctx.generator("channels", "trial")
     sound = list(range(len(groups)))
     for _ in range(_TRIALS):
-        sound = _tried(sound, groups, labelling, _generic(model, example, generator), generator)
+        sound = _tried(sound, groups, labelling, generic(model, example, generator), generator)
     touched = {name for index in sound for name in groups[index].layers} | labelling.last
     whole = tuple(name for name in layers(model) if name not in touched)
     return Structure(labelling, tuple(groups[index] for index in sound), whole)
@@ -149,7 +152,7 @@ def _some(labels: Tensor, generator: torch.Generator) -> Tensor:
     return labels[torch.randperm(len(labels), generator=generator)[:number]]
 
 
-def _generic(model: nn.Module, example: Tensor, generator: torch.Generator) -> tuple[nn.Module, Tensor]:
+def generic(model: nn.Module, example: Tensor, generator: torch.Generator) -> tuple[nn.Module, Tensor]:
     """Return a copy with random parameters and statistics, and a random input; in double precision if it can run so.
 
     The zeros of a fresh or pruned network would hide what an activation makes of zero, and so would dead units. Hence
@@ -180,7 +183,7 @@ def _generic(model: nn.Module, example: Tensor, generator: torch.Generator) -> t
     return double, example.double()
 
 
-def _outline(model: nn.Module, example: Tensor) -> str:
+def outline(model: nn.Module, example: Tensor) -> str:
     """Return a hash of all but the weights: the kinds of the modules, their settings, and every shape."""
     found = hashlib.sha256(str(tuple(example.shape)).encode())
     for name, module in model.named_modules():

@@ -71,14 +71,17 @@ class Labelling:
     """Labels are below this number."""
     last: frozenset[str]
     """Layers whose channels are the scores of the network themselves."""
+    untied: Mapping[str, Ports]
+    """The same ports before labels that meet were made equal: where a label that is read comes from."""
 
 
-def label_channels(model: nn.Module, example: Tensor) -> Labelling:
+def label_channels(model: nn.Module, example: Tensor, *, grouped: bool = True) -> Labelling:
     """Run the network, in evaluation mode, on labels of the example's shape.
 
+    `grouped` ties all channels that a group of a convolution reads and puts out, since they can only leave together.
     Hooks are on the model while it runs. What the network itself raises passes through.
     """
-    follower = _Follower()
+    follower = _Follower(grouped=grouped)
     hooks = []
     for name, module in _followable(model).items():
         hooks.append(module.register_forward_pre_hook(follower.enter))
@@ -107,8 +110,9 @@ def _followable(model: nn.Module) -> dict[str, nn.Module]:
 class _Follower(TorchDispatchMode):
     """Gives labels to what layers put out, and carries them through the operations between the layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, grouped: bool) -> None:
         super().__init__()
+        self._grouped = grouped
         self._inside = False
         self._known: dict[int, Tensor] = {}  # strong references, so that no id is used twice
         self._ties: list[Tensor] = []
@@ -149,7 +153,7 @@ class _Follower(TorchDispatchMode):
         self._fix(final)
         root = _components(torch.cat([torch.zeros(1, 2, dtype=torch.long), *self._ties]), self._count)
         ports = {name: Ports(root[p.out], root[p.into]) for name, p in self._ports.items()}
-        return Labelling(ports, self._count, last)
+        return Labelling(ports, self._count, last, self._ports)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -191,7 +195,9 @@ class _Follower(TorchDispatchMode):
             self._layers.add(name)
             self._ports[name] = Ports(fresh, into)
             groups = 1 if isinstance(module, nn.Linear) else module.groups
-            if groups > 1:  # a group of a convolution goes as a whole, with all that it reads and puts out
+            if (
+                groups > 1 and self._grouped
+            ):  # a group of a convolution goes as a whole, with all that it reads and puts out
                 self._join(torch.cat([fresh.view(groups, -1), into.view(groups, -1)], 1))
         shape = [1] * output.ndim
         shape[dim] = -1

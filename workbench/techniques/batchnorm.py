@@ -32,6 +32,7 @@ class BatchNorm(Step):
     paper = "Sun et al. 2019, https://arxiv.org/abs/1911.09723; Li et al. 2020, https://arxiv.org/abs/2007.02491"
     hurts_when = "The network is hardly damaged: a few hundred images estimate worse than training did."
     order = 40
+    approximates = True
 
     images: Annotated[int, Range(32, 512, 32, "calibration images")] = 256
     keep_better: Annotated[bool, Switch("keep the new statistics only where agreement with the original rises")] = True

@@ -14,6 +14,7 @@ from workbench.errors import Refused
 from workbench.network import architecture, check, clone
 from workbench.recipe import Control, ModelName, Range, Step
 from workbench.registry import techniques
+from workbench.techniques._whole_biases import round_biases_
 from workbench.training import Loss, Schedule, cross_entropy, fit, logits
 
 
@@ -58,7 +59,9 @@ class Distill(Step):
             ctx.note(f"the student is a fresh {self.student}: steps before the distillation left no trace in it")
         loss = cross_entropy if self.alpha == 0 else softened(self._scores(ctx), self.temperature, self.alpha)
         # one title for both arms: it salts the order of the images, which must not differ between them
-        return fit(student, ctx, Schedule(epochs=self.epochs, lr=self.lr), loss, title="training the student")
+        result = fit(student, ctx, Schedule(epochs=self.epochs, lr=self.lr), loss, title="training the student")
+        round_biases_(result, ctx.example)
+        return result
 
     def _scores(self, ctx: Context) -> Tensor:
         teacher = ctx.original if self.teacher == "original" else self._fitting(ctx.load(self.teacher), ctx)

@@ -8,8 +8,9 @@ from typing import Annotated, final
 from torch import nn
 
 from workbench.context import Context
-from workbench.recipe import Range, Step
+from workbench.recipe import Choice, Range, Step
 from workbench.registry import techniques
+from workbench.techniques._whole_biases import round_biases_
 from workbench.training import Schedule, fit
 
 
@@ -19,7 +20,8 @@ from workbench.training import Schedule, fit
 class Finetune(Step):
     """Train on the labels of the training images; pruned weights stay zero and quantized ones on their grid.
 
-    The state that does best on the validation images is kept, which may be the one before training.
+    The state that does best on the validation images is kept, which may be the one before training; or the last one, at
+    the lowest learning rate, where differences are too small for those images to tell.
     """
 
     name = "finetune"
@@ -34,5 +36,12 @@ class Finetune(Step):
     epochs: Annotated[float, Range(0.5, 50, 0.5, "passes over the training images")] = 5.0
     lr: Annotated[float, Range(0.0001, 0.2, 0.0001, "highest learning rate", log=True)] = 0.02
 
+    keep: Annotated[str, Choice("best", "last", help="the state that is kept: best on validation images, or last")] = (
+        "best"
+    )
+
     def apply(self, model: nn.Module, ctx: Context) -> nn.Module:
-        return fit(model, ctx, Schedule(epochs=self.epochs, lr=self.lr), title="fine-tuning")
+        schedule = Schedule(epochs=self.epochs, lr=self.lr)
+        result = fit(model, ctx, schedule, title="fine-tuning", keep_best=self.keep == "best")
+        round_biases_(result, ctx.example)
+        return result
