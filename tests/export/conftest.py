@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def padded() -> Callable[..., nn.Module]:
 def compressed() -> Compress:
     """Prune and quantize all layers of a network in place."""
 
-    def compress(model: nn.Module, *, bits: int = 32, prune: float = 0.0, **grid: bool) -> nn.Module:
+    def compress(model: nn.Module, *, bits: int = 32, prune: float = 0.0, **grid: Any) -> nn.Module:
         for layer in layers(model).values():
             weight = layer.weight.detach()
             if prune:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import Refused
-from workbench.export._codes import decode_codes, encode_codes, pack_bits, packed_length, unpack_bits
+from workbench.export._codes import decode_codes, encode_codes, expected_length, pack_bits, packed_length, unpack_bits
 from workbench.export._container import Body
 
 
@@ -107,6 +107,14 @@ def test_a_stream_written_by_hand_is_read() -> None:
 def test_a_spec_that_is_never_written_is_refused(spec: object) -> None:
     with pytest.raises(Refused, match="damaged"):
         decode_codes(spec, 8, Body(bytes(12)))
+
+
+def test_the_expected_length_is_near_the_written_one() -> None:
+    values = np.random.default_rng(0).binomial(20, 0.3, 5000).astype(np.int32)
+    coded = encode_codes(values)
+    assert expected_length(values) == pytest.approx(len(coded.data) + len(coded.table), rel=0.01)
+    assert expected_length(array([])) == 0
+    assert expected_length(array([7] * 9)) < 1
 
 
 def test_entropy_coded_bytes_that_hold_more_than_said_are_refused() -> None:

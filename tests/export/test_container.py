@@ -34,8 +34,17 @@ def test_the_layout_is_the_documented_one() -> None:
 
 
 def test_a_newer_format_is_named() -> None:
-    with pytest.raises(Refused, match="format 2, and this workbench reads up to 1"):
-        _container.read(file(zstandard.compress(b"{}"), version=2))
+    with pytest.raises(Refused, match="format 3, and this workbench reads up to 2"):
+        _container.read(file(zstandard.compress(b"{}"), version=3))
+
+
+def test_headers_of_format_2_are_written_with_the_usual_words() -> None:
+    frame = zstandard.ZstdCompressor(dict_data=_container.USUAL, write_dict_id=False).compress(b'{"tensors":[]}')
+    assert _container.read(file(frame, version=2))[0] == {"tensors": []}
+    with pytest.raises(Refused, match="damaged"):
+        _container.read(file(frame, version=1))
+    usual = {"architecture": "", "batches": 0, "groups": {}, "pools": {}, "tensors": []}
+    assert len(_container.write(usual, b"")) < len(file(zstandard.compress(json.dumps(usual).encode()))) - 40
 
 
 @pytest.mark.parametrize("data", [b"", b"\x93", b"PK\x03\x04" + bytes(100), b"\x80\x04pickle"])

@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from workbench.errors import Refused
+from workbench.export._container import USUAL
+from workbench.export._tensors import words_of
+from workbench.export._words import encode_words
 from workbench.export.packed import describe, pack, unpack
+from workbench.network import layers, weight_format
 
 _START = 10  # bytes before the header
 
@@ -26,20 +31,27 @@ VALUES = st.sampled_from(
         *(None, True, False, 0, 1, -1, 2, 7, 8, 9, 255, 256, 2**16, 2**31, 2**62, -(2**40), 0.5, 4.0, "", [], {}),
         *("words", "float64", "int64", "bool", [4, True, False], ["raw"], ["constant", 0], ["packed", 0, 1, 8]),
         *(["ans", 0, 1, 2, 4, 4], ["split", ["constant", 5]], ["gaps", 1, 3, ["constant", 1]]),
-        ["bitmap", ["constant", 1]],
+        *(
+            ["bitmap", ["constant", 1]],
+            ["bitmap", 4, ["constant", 15]],
+            ["csr", 3, 4, ["constant", 1], ["constant", 0]],
+        ),
+        *(["densities", ["constant", 0], ["constant", 1], 4], ["fixed", -3, ["constant", 5]], ["fixed", 127, 9]),
+        *(["planes", *[["constant", 1]] * 4], [2, True, True, "codebook", 3], [4, False, True, "powers"]),
     ]
 )
 
 
 def parts(data: bytes) -> tuple[dict[str, Any], bytes]:
     length = struct.unpack_from("<I", data, 6)[0]
-    header = json.loads(zstandard.decompress(data[_START : _START + length]))
+    frame = data[_START : _START + length]
+    header = json.loads(zstandard.ZstdDecompressor(dict_data=USUAL).decompress(frame))
     return header, data[_START + length : -4]
 
 
 def joined(header: dict[str, Any], body: bytes) -> bytes:
     frame = zstandard.compress(json.dumps(header).encode())
-    data = b"\x93DSW" + struct.pack("<HI", 1, len(frame)) + frame + body
+    data = b"\x93DSW" + struct.pack("<HI", 2, len(frame)) + frame + body
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -74,10 +86,16 @@ def build() -> Any:
     )
 
 
-@pytest.fixture(params=[(32, 0.0), (32, 0.6), (16, 0.5), (4, 0.0), (2, 0.9)], ids=str)
+KINDS = [
+    *((32, 0.0, "uniform"), (32, 0.6, "uniform"), (16, 0.5, "uniform"), (4, 0.0, "uniform"), (2, 0.9, "uniform")),
+    *((3, 0.8, "codebook"), (4, 0.0, "codebook"), (3, 0.5, "powers")),
+]
+
+
+@pytest.fixture(params=KINDS, ids=str)
 def data(request: pytest.FixtureRequest, build: Any, compressed: Any) -> bytes:
-    bits, prune = request.param
-    return pack(compressed(build(""), bits=bits, prune=prune, symmetric=bits != 4)).data
+    bits, prune, kind = request.param
+    return pack(compressed(build(""), bits=bits, prune=prune, symmetric=bits != 4, kind=kind)).data
 
 
 RELAXED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -155,6 +173,10 @@ def test_a_small_file_cannot_make_a_large_network(build: Any) -> None:
         (("tensors", 0, "dtype"), "complex64", "unknown type"),
         (("tensors", 0, "grid"), [9, True, True], "no known grid"),
         (("tensors", 0, "grid"), [16, True, True], "does not go with its grid"),
+        (("tensors", 0, "grid"), [4, True, True, "codebook", 256], "no known grid"),
+        (("tensors", 0, "grid"), [4, True, True, "codebook", -1], "no known grid"),
+        (("tensors", 0, "grid"), [4, True, True, "codebook"], "no known grid"),
+        (("tensors", 0, "grid"), [4, True, True, "primes"], "no known grid"),
         (("tensors", 0, "words"), {"values": ["raw"]}, "unknown way"),
         (("tensors", 1, "pool"), "scales", "unknown way"),
         (("tensors", 1, "masked"), True, "not the weight of a layer"),
@@ -176,3 +198,18 @@ def test_codes_outside_their_grid_are_refused(build: Any, compressed: Any) -> No
     weight["codes"]["values"][1] = 5  # the lowest code, so that the highest is 19
     with pytest.raises(Refused, match="outside the grid of 4 bits"):
         unpack(joined(header, body), build)
+
+
+def test_codes_beyond_their_codebook_and_impossible_levels_are_refused(build: Any, compressed: Any) -> None:
+    model = compressed(build(""), bits=2, kind="codebook")
+    header, body = parts(pack(model).data)
+    grids = [tensor["grid"] for tensor in header["tensors"] if "grid" in tensor]
+    assert [grid[3:] for grid in grids] == [["codebook", 3]] * 3
+    forged = changed(header, ("tensors", 0, "codes"), {"values": ["constant", 4]})
+    with pytest.raises(Refused, match="outside the grid of 2 bits"):
+        unpack(joined(forged, body), build)
+    stored = encode_words(words_of(torch.cat([weight_format(layer).grid.levels for layer in layers(model).values()])))
+    behind = body[len(stored.table + stored.data) :]
+    for levels in (["constant", 0], ["constant", 0x7FC00000], ["constant", 0x3F800000]):  # zero, NaN, all the same
+        with pytest.raises(Refused, match="impossible codebook"):
+            unpack(joined(changed(header, ("pools", "levels"), levels), behind), build)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from workbench.errors import Refused
+from workbench.export._container import USUAL
 from workbench.export.packed import CATEGORIES, describe, pack, unpack
 from workbench.grid import Grid, GridSpec
 from workbench.network import FREE, hold_, layers, name_architecture_, weight_format
@@ -40,9 +41,13 @@ def test_a_dense_network_comes_back_bit_for_bit(plain: Build, images: Tensor) ->
 
 @pytest.mark.parametrize("bits_per_weight", [1, 2, 3, 4, 5, 6, 7, 8, 16, 32])
 @pytest.mark.parametrize("prune", [0.0, 0.5, 0.95])
-@pytest.mark.parametrize("grid", [{}, {"symmetric": False}, {"per_channel": False}], ids=["channel", "zero", "tensor"])
+@pytest.mark.parametrize(
+    "grid",
+    [{}, {"symmetric": False}, {"per_channel": False}, {"kind": "codebook"}, {"kind": "powers"}],
+    ids=["channel", "zero", "tensor", "codebook", "powers"],
+)
 def test_compressed_networks_come_back_bit_for_bit(
-    plain: Build, compressed: Build, images: Tensor, bits_per_weight: int, prune: float, grid: dict[str, bool]
+    plain: Build, compressed: Build, images: Tensor, bits_per_weight: int, prune: float, grid: dict[str, Any]
 ) -> None:
     model = compressed(plain(), bits=bits_per_weight, prune=prune, **grid)
     packed = pack(model)
@@ -88,6 +93,8 @@ def test_the_ledger_sums_to_the_file(
     assert tuple(packed.ledger) == CATEGORIES
     assert sum(packed.ledger.values()) == len(packed.data)
     assert min(packed.ledger.values()) >= 0
+    assert sum(packed.tensors.values()) + packed.ledger["header"] == len(packed.data)
+    assert min(packed.tensors.values()) >= 0
 
 
 def test_the_ledger_of_an_incompressible_network_is_worked_by_hand() -> None:
@@ -98,6 +105,7 @@ def test_the_ledger_of_an_incompressible_network_is_worked_by_hand() -> None:
     packed = pack(linear)
     header = len(packed.data) - 4 * 4 - 2 * 4
     assert packed.ledger == dict.fromkeys(CATEGORIES, 0) | {"header": header, "weights": 16, "biases": 8}
+    assert packed.tensors == {"weight": 16, "bias": 8}
 
 
 def test_equal_networks_have_equal_files_and_packing_changes_nothing(plain: Build, compressed: Build) -> None:
@@ -133,9 +141,21 @@ def test_a_weight_that_left_its_grid_is_stored_as_it_is(plain: Build, compressed
     assert weight_format(loaded[3]).grid is not None
 
 
-@pytest.mark.parametrize("spec", [GridSpec(bits=4), GridSpec(bits=3, symmetric=False), GridSpec(bits=16)])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        GridSpec(bits=4),
+        GridSpec(bits=3, symmetric=False),
+        GridSpec(bits=16),
+        GridSpec(bits=3, kind="codebook"),
+        GridSpec(bits=1, kind="codebook"),
+        GridSpec(bits=16, kind="codebook"),
+        GridSpec(bits=4, kind="powers"),
+    ],
+    ids=str,
+)
 def test_formats_come_back_so_that_training_can_go_on(plain: Build, compressed: Build, spec: GridSpec) -> None:
-    model = compressed(plain(), bits=spec.bits, symmetric=spec.symmetric, prune=0.5)
+    model = compressed(plain(), bits=spec.bits, symmetric=spec.symmetric, kind=spec.kind, prune=0.5)
     loaded = unpack(pack(model).data, plain)
     for old, new in zip(layers(model).values(), layers(loaded).values(), strict=True):
         form = weight_format(new)
@@ -143,6 +163,7 @@ def test_formats_come_back_so_that_training_can_go_on(plain: Build, compressed: 
         assert form.grid.spec == spec
         assert torch.equal(form.grid.scale, weight_format(old).grid.scale)
         assert torch.equal(form.grid.zero, weight_format(old).grid.zero)
+        assert torch.equal(form.grid.levels, weight_format(old).grid.levels)
         assert torch.equal(form.mask, old.weight != 0)
     assert weight_format(unpack(pack(plain()).data, plain)[0]) is FREE
 
@@ -251,7 +272,7 @@ def test_about_and_tensors_are_described(plain: Build, compressed: Build) -> Non
     about = {"classes": ["a", "ü"], "input": {"mean": [0.5], "shape": [1, 8, 8]}}
     model = name_architecture_(compressed(plain(), bits=4, prune=0.5), "small-cnn")
     found = describe(pack(model, about).data)
-    assert (found["format"], found["architecture"], found["about"]) == (1, "small-cnn", about)
+    assert (found["format"], found["architecture"], found["about"]) == (2, "small-cnn", about)
     assert [tensor["name"] for tensor in found["tensors"]][:3] == ["0.weight", "0.bias", "1.weight"]
     first = found["tensors"][0]
     assert (first["shape"], first["grid"], first["masked"]) == ([8, 1, 3, 3], [4, True, True], True)
@@ -311,6 +332,54 @@ def test_a_file_written_by_hand_is_read() -> None:
     assert weight_format(model[0]).mask.tolist() == [[True, False, False], [False, True, False]]
     # worked by hand: (1.5 * 2 + 1, -0.5 * 3 - 2) = (4, -3.5), and 4 * 4 + 8 * 3.5 = 44
     assert model(torch.tensor([[2.0, 3.0, 5.0]])).item() == 44
+
+
+def test_a_codebook_written_by_hand_is_read() -> None:
+    header = {
+        "architecture": "hand",
+        "about": {},
+        "batches": 0,
+        "groups": {},
+        "pools": {"levels": ["fixed", -2, ["packed", -6, 1, 4]], "biases": ["fixed", 1, ["packed", 0, 3, 1]]},
+        "tensors": [
+            {
+                "name": "weight",
+                "shape": [2, 3],
+                "grid": [2, True, True, "codebook", 3],
+                "codes": {
+                    "positions": ["csr", 3, 3, ["packed", 1, 1, 1], ["constant", 0]],
+                    "values": ["packed", 1, 1, 2],
+                },
+            },
+            {"name": "bias", "shape": [2], "pool": "biases"},
+        ],
+    }
+    frame = zstandard.ZstdCompressor(dict_data=USUAL, write_dict_id=False).compress(json.dumps(header).encode())
+    body = bytes([0xA0, 0x0C])  # levels (-6 + 0, -6 + 10, -6 + 12) / 4 = -1.5, 1, 1.5
+    body += bytes([0b10])  # biases 0 and 3 times 2
+    body += bytes([0b01])  # two values in the first row, one in the second; they lie at the start of their row
+    body += bytes([0b01_00_10])  # codes 3, 1, 2
+    data = b"\x93DSW" + struct.pack("<HI", 2, len(frame)) + frame + body
+    data += struct.pack("<I", zlib.crc32(data))
+
+    layer = unpack(data, lambda _: nn.Linear(3, 2))
+
+    assert layer.weight.tolist() == [[1.5, -1.5, 0], [1, 0, 0]]
+    assert layer.bias.tolist() == [0, 6]
+    assert weight_format(layer).grid.levels.tolist() == [-1.5, 1, 1.5]
+
+
+def test_biases_of_few_binary_digits_take_few_bytes() -> None:
+    model = nn.Linear(1, 4000)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        model.bias.copy_(torch.randint(-128, 128, (4000,), generator=generator) * 2.0**-9)
+    packed = pack(model)
+    assert 3900 < packed.ledger["biases"] <= 4000
+    assert bits(unpack(packed.data, lambda _: nn.Linear(1, 4000))) == bits(model)
+    with torch.no_grad():
+        model.bias.copy_(torch.randn(4000, generator=generator).half())
+    assert pack(model).ledger["biases"] < 4000 * 1.85  # halves, and their exponents entropy-coded
 
 
 def test_a_held_layer_without_other_parameters_shrinks_as_hand_worked() -> None:

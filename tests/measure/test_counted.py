@@ -17,7 +17,29 @@ def test_size_is_the_length_of_the_file_and_its_details_sum_to_it(subject) -> No
     about = {"classes": ["zero", "one"]}
     (reading,) = Size().read(subject(model, about=about))
     assert reading.estimate == Estimate.counted(len(pack(model, about).data), "bytes")
-    assert sum(reading.details.values()) == reading.estimate.value
+    assert sum(reading.details["ledger"].values()) == reading.estimate.value
+
+
+def test_both_accounts_are_against_the_original_in_float32(subject) -> None:
+    original = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)).eval()
+    smaller = nn.Sequential(nn.Flatten(), nn.Linear(16, 2), nn.BatchNorm1d(2), nn.Linear(2, 10)).eval()
+    (reading,) = Size().read(subject(smaller, original=subject(original)))
+    whole, parameters = reading.details["everything"], reading.details["parameters"]
+    assert whole["bytes"] == reading.estimate.value
+    assert whole["float32"] == 4 * (16 * 8 + 8 + 4 * 8 + 8 * 10 + 10)
+    assert parameters["float32"] == 4 * (16 * 8 + 8 + 8 * 10 + 10)
+    ledger = reading.details["ledger"]
+    assert parameters["bytes"] == whole["bytes"] - ledger["header"] - ledger["norms"] - ledger["other"]
+    assert whole["ratio"] == whole["float32"] / whole["bytes"] > 1
+    (reading,) = Size().read(subject(original))
+    assert reading.details["everything"]["float32"] == whole["float32"]
+
+
+def test_a_tensor_that_is_shared_counts_once_in_float32(subject) -> None:
+    tied = nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.Linear(16, 16))
+    tied[2].weight = tied[1].weight
+    (reading,) = Size().read(subject(tied))
+    assert reading.details["everything"]["float32"] == 4 * (16 * 16 + 2 * 16)
 
 
 def test_the_file_is_written_once(subject) -> None:

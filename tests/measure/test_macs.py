@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.measure._operators import OUTSIDE
-from workbench.measure.macs import Macs
+from workbench.measure.macs import OUTSIDE, Macs
 from workbench.measuring import Reading
 
 

@@ -15,7 +15,7 @@ A frequency is kept as its logarithm: entries of 4 bits in half octaves, entries
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, final
 
 import constriction
 import numpy as np
@@ -30,7 +30,8 @@ _EIGHTHS = np.array([32768, 35734, 38968, 42495, 46341, 50535, 55109, 60097], dt
 """2^15 times 2^(k/8)."""
 _EIGHTHS_PER_LEVEL = {4: 4, 8: 1}
 _WIDEST = 8
-_MOST_SYMBOLS = 1024
+MOST_SYMBOLS = 1024
+"""Values of a stream span less than this."""
 _FARTHEST = 2**16
 
 
@@ -54,6 +55,17 @@ def encode_codes(values: Codes) -> Coded:
     return shortest(candidates)
 
 
+def expected_length(values: Codes) -> float:
+    """Return about how many bytes the entropy coder takes for the values: quickly, without writing them."""
+    if not len(values):
+        return 0.0
+    counts = np.bincount(values - values.min())
+    symbols = np.flatnonzero(counts)
+    used = counts[symbols]
+    table = symbols[-1] / (2 * max(np.gcd.reduce(symbols), 1))
+    return float((used * np.log2(len(values) / used)).sum() / 8 + table)
+
+
 def decode_codes(spec: Any, count: int, body: Body) -> Codes:
     """Return the `count` values of a stream; raises `Refused` for a spec that this module does not write."""
     match checked(spec):
@@ -68,13 +80,15 @@ def decode_codes(spec: Any, count: int, body: Body) -> Codes:
                 raise damaged(f"a stream holds {len(packed)} bytes, expected {size}")
             symbols = unpack_bits(packed, count, width)
         case ["ans", int(low), int(step), int(size), int(entry), int(length)] if (
-            2 <= size <= _MOST_SYMBOLS and entry in _EIGHTHS_PER_LEVEL
+            2 <= size <= MOST_SYMBOLS and entry in _EIGHTHS_PER_LEVEL
         ):
             levels = unpack_bits(body.take(packed_length(size, entry)), size, entry)
-            symbols = _ans_decode(body.take(length), _frequencies(levels, entry), count)
+            decoder = Decoder(body.take(length))
+            symbols = decoder.take(model_of(levels, entry), count)
+            decoder.finish()
         case _:
             raise damaged(f"it holds a stream of an unknown kind, {str(spec)[:60]}")
-    if abs(low) > _FARTHEST or not 1 <= step <= _MOST_SYMBOLS:
+    if abs(low) > _FARTHEST or not 1 <= step <= MOST_SYMBOLS:
         raise damaged(f"a stream has the codes {low} + {step} k")
     return low + step * symbols
 
@@ -105,17 +119,18 @@ def packed_length(count: int, width: int) -> int:
 
 
 def _entropy_coded(symbols: Codes, counts: NDArray[np.int64], low: int, step: int) -> Coded:
-    entry = min(_EIGHTHS_PER_LEVEL, key=lambda bits: _expected_length(counts, bits))
-    levels = _levels(counts, entry)
-    coder = constriction.stream.stack.AnsCoder()
-    coder.encode_reverse(np.ascontiguousarray(symbols), _model(_frequencies(levels, entry)))
-    data = coder.get_compressed().astype("<u4").tobytes()
-    return Coded(["ans", low, step, len(counts), entry, len(data)], data, pack_bits(levels, entry))
-
-
-def _levels(counts: NDArray[np.int64], entry: int) -> Codes:
-    top = 2**entry - 1
     octaves = np.log2(counts.max() / np.maximum(counts, 1))
+    tables = {entry: _levels(counts, octaves, entry) for entry in _EIGHTHS_PER_LEVEL}
+    entry = min(tables, key=lambda bits: _written_length(counts, tables[bits], bits))
+    coder = constriction.stream.stack.AnsCoder()
+    coder.encode_reverse(np.ascontiguousarray(symbols), model_of(tables[entry], entry))
+    data = coder.get_compressed().astype("<u4").tobytes()
+    return Coded(["ans", low, step, len(counts), entry, len(data)], data, pack_bits(tables[entry], entry))
+
+
+def _levels(counts: NDArray[np.int64], octaves: NDArray[np.float64], entry: int) -> Codes:
+    """Return the levels of symbols that are so many octaves less frequent than the most frequent one."""
+    top = 2**entry - 1
     levels = top - np.round(octaves * 8 / _EIGHTHS_PER_LEVEL[entry])
     return np.where(counts > 0, np.maximum(levels, 1), 0).astype(np.int32)
 
@@ -125,24 +140,40 @@ def _frequencies(levels: Codes, entry: int) -> NDArray[np.float64]:
     return np.where(levels > 0, _EIGHTHS[eighths] << octaves, 0).astype(np.float64)
 
 
-def _expected_length(counts: NDArray[np.int64], entry: int) -> float:
-    frequencies = _frequencies(_levels(counts, entry), entry)
+def _written_length(counts: NDArray[np.int64], levels: Codes, entry: int) -> float:
+    frequencies = _frequencies(levels, entry)
     used = counts > 0
     bits = -(counts[used] * np.log2(frequencies[used] / frequencies.sum())).sum()
     return float(bits) / 8 + packed_length(len(counts), entry)
 
 
-def _model(frequencies: NDArray[np.float64]) -> Any:
+def model_of(levels: Codes, entry: int = 8) -> Any:
+    """Return the model of the entropy coder for symbols whose frequencies have these levels, not all of them 0."""
+    if not levels.any():
+        raise damaged("an entropy-coded part of it has no symbols")
     # `perfect` is named because its default is announced to change, and the file depends on it
-    return constriction.stream.model.Categorical(frequencies, perfect=False)
+    return constriction.stream.model.Categorical(_frequencies(levels, entry), perfect=False)
 
 
-def _ans_decode(data: memoryview, frequencies: NDArray[np.float64], count: int) -> Codes:
-    try:
-        coder = constriction.stream.stack.AnsCoder(np.frombuffer(data, dtype="<u4").astype(np.uint32))
-        symbols: Codes = coder.decode(_model(frequencies), count)
-    except ValueError:
-        raise damaged("an entropy-coded part of it cannot be read") from None
-    if not coder.is_empty():
-        raise damaged("an entropy-coded part of it is longer than what it codes")
-    return symbols
+@final
+class Decoder:
+    """Takes symbols from the bytes that the entropy coder wrote, and refuses anything else."""
+
+    def __init__(self, data: memoryview) -> None:
+        try:
+            self._coder = constriction.stream.stack.AnsCoder(np.frombuffer(data, dtype="<u4").astype(np.uint32))
+        except ValueError:
+            raise damaged("an entropy-coded part of it cannot be read") from None
+
+    def take(self, model: Any, count: int) -> Codes:
+        """Return the next `count` symbols."""
+        try:
+            symbols: Codes = self._coder.decode(model, count)
+        except ValueError:
+            raise damaged("an entropy-coded part of it cannot be read") from None
+        return symbols
+
+    def finish(self) -> None:
+        """Raise `Refused` unless every symbol was taken."""
+        if not self._coder.is_empty():
+            raise damaged("an entropy-coded part of it is longer than what it codes")

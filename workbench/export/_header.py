@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,10 +17,11 @@ KINDS = ("words", "codes", "halves")
 """How a tensor of its own is stored: bits of its type, codes of its grid, or float32 values as halves."""
 POOLS = ("norms", "biases")
 """Short float32 tensors of a kind are stored as one long array: together they compress, one by one they do not."""
-GRID_POOLS = ("scales", "zeros")
-"""The same for the scales and the zero points of all grids."""
+GRID_POOLS = ("scales", "zeros", "levels")
+"""The same for the scales, the zero points and the codebooks of all grids."""
 _LONGEST_ARCHITECTURE = 1000
 _BITS = (*range(1, 9), 16)
+_MOST_LEVELS = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Entry:
     kind: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
     grid: GridSpec | None = None
+    levels: int = 0
+    """How many levels its codebook has."""
     masked: bool = False
 
     @property
@@ -41,12 +44,13 @@ class Entry:
         """How many elements it has."""
         return math.prod(self.shape)
 
-    @property
-    def scales(self) -> int:
-        """How many scales, and as many zero points, its grid has."""
-        if self.grid is None or self.grid.bits == 16:
+    def pooled(self, pool: str) -> int:
+        """Return how many values of a pool are its own, or those of its grid."""
+        if pool in POOLS:
+            return self.size if self.pool == pool else 0
+        if self.grid is None:
             return 0
-        return self.shape[0] if self.grid.per_channel else 1
+        return self.levels if pool == "levels" else self.grid.scales(self.shape[0])
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, without what is as usual."""
@@ -56,10 +60,18 @@ class Entry:
         if self.dtype != torch.float32:
             plain["dtype"] = str(self.dtype).removeprefix("torch.")
         if self.grid is not None:
-            plain["grid"] = [self.grid.bits, self.grid.per_channel, self.grid.symmetric]
+            plain["grid"] = [self.grid.bits, self.grid.per_channel, self.grid.symmetric, *self._kind()]
         if self.masked:
             plain["masked"] = True
         return plain | ({"pool": self.pool} if self.pool else {self.kind: dict(self.spec)})
+
+    def _kind(self) -> list[Any]:
+        match self.grid:
+            case GridSpec(kind="codebook"):
+                return ["codebook", self.levels]
+            case GridSpec(kind="powers"):
+                return ["powers"]
+        return []
 
     @classmethod
     def from_json(cls, plain: Any) -> Entry:
@@ -81,6 +93,7 @@ class Entry:
         pooled = pool in POOLS and dtype == "float32"
         if len(kinds) + bool(pool) != 1 or (pool and not pooled):
             raise damaged(f"{shown} is stored in an unknown way")
+        grid, levels = _grid(shown, plain, shape, kinds)
         return cls(
             names=names,
             shape=shape,
@@ -88,19 +101,30 @@ class Entry:
             pool=pool,
             kind=kinds[0] if kinds else "",
             spec=plain[kinds[0]] if kinds else {},
-            grid=_grid(shown, plain, shape, kinds),
+            grid=grid,
+            levels=levels,
             masked=plain.get("masked") is True,
         )
 
 
-def _grid(shown: str, plain: Mapping[str, Any], shape: tuple[int, ...], kinds: list[str]) -> GridSpec | None:
+def _grid(
+    shown: str, plain: Mapping[str, Any], shape: tuple[int, ...], kinds: list[str]
+) -> tuple[GridSpec | None, int]:
+    """Return the grid of an entry and how many levels its codebook has."""
     match plain.get("grid"):
         case None if kinds in ([], ["words"]):
-            return None
-        case [int(bits), bool(per_channel), bool(symmetric)] if bits in _BITS and len(shape) >= 2:
+            return None, 0
+        case [int(bits), bool(per_channel), bool(symmetric), *rest] if bits in _BITS and len(shape) >= 2:
             if kinds != ["words"] and kinds != ["halves" if bits == 16 else "codes"]:
                 raise damaged(f"{shown} does not go with its grid of {bits} bits")
-            return GridSpec(bits=bits, per_channel=per_channel, symmetric=symmetric)
+            spec = GridSpec(bits=bits, per_channel=per_channel, symmetric=symmetric)
+            match rest:
+                case []:
+                    return spec, 0
+                case ["powers"]:
+                    return replace(spec, kind="powers"), 0
+                case ["codebook", int(levels)] if 0 <= levels <= (0 if bits == 16 else _MOST_LEVELS):
+                    return replace(spec, kind="codebook"), int(levels)
     raise damaged(f"{shown} has no known grid")
 
 
@@ -117,6 +141,8 @@ class Header:
     """Groups of grouped convolutions by module name."""
     batches: int = 0
     """How many batches the batch norms have seen that have no count of their own."""
+    activations: Mapping[str, Any] = field(default_factory=dict)
+    """What the inputs of layers are rounded to, by module name (see `_activations`)."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -127,16 +153,19 @@ class Header:
             "pools": dict(self.pools),
             "groups": dict(self.groups),
             "batches": self.batches,
+            **({"activations": dict(self.activations)} if self.activations else {}),
         }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Header:
         """Read the JSON form; raises `Refused` for anything that `to_json` does not write."""
         architecture, about, pools = plain.get("architecture"), plain.get("about"), plain.get("pools")
-        groups, batches = plain.get("groups"), plain.get("batches")
+        groups, batches, activations = plain.get("groups"), plain.get("batches"), plain.get("activations", {})
         if not isinstance(architecture, str) or len(architecture) > _LONGEST_ARCHITECTURE:
             raise damaged("it does not say which architecture it is for")
-        if not isinstance(about, dict) or not isinstance(pools, dict) or not isinstance(groups, dict):
+        if not isinstance(about, dict) or not isinstance(pools, dict):
+            raise damaged("its header lacks a part")
+        if not isinstance(groups, dict) or not isinstance(activations, dict):
             raise damaged("its header lacks a part")
         if not all(type(n) is int and 1 < n < 2**31 for n in groups.values()):
             raise damaged("a convolution has an impossible number of groups")
@@ -146,7 +175,15 @@ class Header:
         names = [name for entry in entries for name in entry.names]
         if len(set(names)) != len(names):
             raise damaged("it holds two tensors of one name")
-        return cls(architecture=architecture, about=about, entries=entries, pools=pools, groups=groups, batches=batches)
+        return cls(
+            architecture=architecture,
+            about=about,
+            entries=entries,
+            pools=pools,
+            groups=groups,
+            batches=batches,
+            activations=activations,
+        )
 
 
 def _items(value: Any) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from workbench.codebook import are_levels
 from workbench.export._container import Body, damaged
 from workbench.export._header import GRID_POOLS, POOLS, Entry, Header
 from workbench.export._slots import Slot
@@ -19,22 +20,22 @@ from workbench.network import WeightFormat, set_format_
 def fill_(found: Mapping[str, Slot], header: Header, body: Body) -> None:
     """Put the tensors of the file into the slots, and the formats they are held to onto their layers."""
     sizes = {pool: sum(entry.size for entry in header.entries if entry.pool == pool) for pool in POOLS}
-    sizes |= dict.fromkeys(GRID_POOLS, sum(entry.scales for entry in header.entries))
+    sizes |= {pool: sum(entry.pooled(pool) for entry in header.entries) for pool in GRID_POOLS}
     pools = {pool: _Pool(_read_pool(pool, header, sizes[pool], body)) for pool in (*GRID_POOLS, *POOLS)}
     for entry in header.entries:
         places = [found[name] for name in entry.names]
         device = places[0].tensor.device
         grid = None
         if entry.grid is not None:
-            scale, zero = (pools[pool].take(entry.scales) for pool in GRID_POOLS)
-            grid = Grid(entry.grid, scale, zero)
+            grid = Grid(entry.grid, *(pools[pool].take(entry.pooled(pool)) for pool in GRID_POOLS))
+            if not are_levels(grid.levels):
+                raise damaged(f"{entry.names[0][:80]} has an impossible codebook")
         value = pools[entry.pool].take(entry.size).reshape(entry.shape) if entry.pool else _read(entry, grid, body)
         value = value.to(device)
         _place_(places, value)
         if grid is not None or entry.masked:
             mask = value.ne(0) if entry.masked else None
-            held = None if grid is None else Grid(grid.spec, grid.scale.to(device), grid.zero.to(device))
-            set_format_(_layer(entry, places), WeightFormat(mask, held))
+            set_format_(_layer(entry, places), WeightFormat(mask, None if grid is None else grid.to(device)))
 
 
 class _Pool:
@@ -48,6 +49,8 @@ class _Pool:
 
 def _read_pool(pool: str, header: Header, count: int, body: Body) -> Tensor:
     dtype = torch.uint8 if pool == "zeros" else torch.float32
+    if not count and pool not in header.pools:
+        return torch.empty(0)
     return tensor_of(decode_words(header.pools.get(pool), count, dtype.itemsize, body), (count,), dtype).float()
 
 

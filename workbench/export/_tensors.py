@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +15,8 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from workbench.errors import Refused
-from workbench.export._coded import Coded
-from workbench.export._codes import Codes, decode_codes, encode_codes
+from workbench.export._coded import Coded, has_a_chance
+from workbench.export._codes import Codes, decode_codes, encode_codes, expected_length
 from workbench.export._container import Body, damaged
 from workbench.export._positions import decode_positions, encode_positions
 from workbench.export._words import Words, decode_words, encode_words
@@ -31,6 +33,8 @@ DTYPES = {
 _FEWEST_ZERO_WORDS = 0.01
 _FEWEST_ZERO_CODES = 0.25
 """Shares of zeros below which positions are not tried: they would gain a thousandth at most, for half of the time."""
+_MOST_ZERO_WORDS = 0.25
+"""Share of zeros from which on nothing else is tried."""
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -60,18 +64,20 @@ def store_words(tensor: Tensor) -> Stored:
     """Return the shortest form of any tensor; a zero that may be left out is one of all bits zero, so not -0.0."""
     words = words_of(tensor)
     filled = words != 0
-    whole = Stored(encode_words(words))
-    if not _sparse(filled, _FEWEST_ZERO_WORDS):
-        return whole
-    return min(whole, Stored(encode_words(words[filled]), encode_positions(filled)), key=lambda stored: stored.cost)
+    zeros = _share_of_zeros(filled)
+    candidates = [Stored(encode_words(words))] if zeros < _MOST_ZERO_WORDS else []
+    if zeros >= _FEWEST_ZERO_WORDS:
+        positions = encode_positions(filled.reshape(_matrix(tuple(tensor.shape))))
+        candidates.append(Stored(encode_words(words[filled]), positions))
+    return min(candidates, key=lambda stored: stored.cost)
 
 
 def load_words(spec: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype, body: Body) -> Tensor:
     """Return the tensor that `store_words` stored."""
-    size = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(shape)
     if "positions" not in spec:
         return tensor_of(decode_words(spec.get("values"), size, dtype.itemsize, body), shape, dtype)
-    positions = decode_positions(spec["positions"], size, body)
+    positions = decode_positions(spec["positions"], _matrix(shape), body)
     words = np.zeros(size, dtype=f"<u{dtype.itemsize}")
     words[positions] = decode_words(spec.get("values"), len(positions), dtype.itemsize, body)
     return tensor_of(words, shape, dtype)
@@ -82,15 +88,22 @@ def store_codes(weight: Tensor, grid: Grid) -> Stored | None:
     codes = grid.encode(weight)
     if not same_bits(grid.decode(codes), weight):
         return None
+    shape = tuple(weight.shape)
     plain = codes.numpy().reshape(-1).astype(np.int32)
-    zero = _zero_codes(grid, tuple(weight.shape))
+    zero = _zero_codes(grid, shape)
     centred = plain - zero
     forms = {False: plain, True: centred} if zero.any() else {False: plain}
     filled = centred != 0
-    candidates = [Stored(encode_codes(form), None, key) for key, form in forms.items()]
-    if _sparse(filled, _FEWEST_ZERO_CODES):
-        positions = encode_positions(filled)
+    candidates = []
+    if _share_of_zeros(filled) >= _FEWEST_ZERO_CODES:
+        positions = encode_positions(filled.reshape(_matrix(shape)))
         candidates += [Stored(encode_codes(form[filled]), positions, key) for key, form in forms.items()]
+    shortest = min((stored.cost for stored in candidates), default=sys.maxsize)
+    candidates += [
+        Stored(encode_codes(form), None, key)
+        for key, form in forms.items()
+        if not candidates or has_a_chance(expected_length(form), shortest)
+    ]
     return min(candidates, key=lambda stored: stored.cost)
 
 
@@ -100,11 +113,12 @@ def load_codes(spec: Mapping[str, Any], shape: tuple[int, ...], grid: Grid, body
     positions: Any = slice(None)
     count = len(codes)
     if "positions" in spec:
-        positions = decode_positions(spec["positions"], len(codes), body)
+        positions = decode_positions(spec["positions"], _matrix(shape), body)
         count = len(positions)
     values = decode_codes(spec.get("values"), count, body)
     codes[positions] = values + codes[positions] if spec.get("centred") is True else values
-    if len(codes) and not grid.spec.lowest <= codes.min() <= codes.max() <= grid.spec.highest:
+    highest = len(grid.levels) if grid.spec.kind == "codebook" else grid.spec.highest
+    if len(codes) and not grid.spec.lowest <= codes.min() <= codes.max() <= highest:
         raise damaged(f"a code lies outside the grid of {grid.spec.bits} bits")
     return grid.decode(torch.from_numpy(codes.astype(np.int16)).reshape(shape))
 
@@ -142,10 +156,17 @@ def check_storable(name: str, tensor: Tensor) -> None:
         )
 
 
-def _sparse(filled: NDArray[np.bool_], fewest_zeros: float) -> bool:
-    return 0 < int(np.count_nonzero(filled)) <= (1 - fewest_zeros) * len(filled)
+def _matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the shape of a weight [out, ...] as a matrix; a vector is one row."""
+    return (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (1, math.prod(shape))
+
+
+def _share_of_zeros(filled: NDArray[np.bool_]) -> float:
+    """Return it, and 0 where there is nothing else: all zeros are stored as one."""
+    count = int(np.count_nonzero(filled))
+    return 1 - count / len(filled) if count else 0.0
 
 
 def _zero_codes(grid: Grid, shape: tuple[int, ...]) -> Codes:
-    zero = grid.zero.to(torch.int32).view(-1, *[1] * (len(shape) - 1))
-    return zero.expand(shape).reshape(-1).numpy()
+    zero = grid.zero.to(torch.int32) if len(grid.zero) else torch.zeros(1, dtype=torch.int32)
+    return zero.view(-1, *[1] * (len(shape) - 1)).expand(shape).reshape(-1).numpy()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from workbench.codebook import are_levels
 from workbench.export import _container
 from workbench.export._coded import Coded
 from workbench.export._header import GRID_POOLS, POOLS, Entry, Header
@@ -29,12 +31,14 @@ class Writer:
         self._entries: list[Entry] = []
         self._pools: dict[str, list[Tensor]] = {pool: [] for pool in (*GRID_POOLS, *POOLS)}
         self._parts: list[tuple[str, Coded]] = []
+        self._lengths: dict[str, int] = {}
 
     def add(self, places: Mapping[str, Slot]) -> None:
         """Add the one tensor that these slots share, which must be storable."""
         names, slot = tuple(places), next(iter(places.values()))
         tensor = slot.tensor.detach().cpu()
         shape = tuple(tensor.shape)
+        self._lengths[names[0]] = 0
         if slot.category in POOLS and tensor.dtype == torch.float32:
             self._pools[slot.category].append(tensor)
             self._entries.append(Entry(names=names, shape=shape, pool=slot.category))
@@ -43,12 +47,12 @@ class Writer:
         form = next((form for form in formats if form is not FREE), FREE)
         grid = None if form.grid is None else _storable(form.grid, shape)
         if grid is not None:
-            self._pools["scales"].append(grid.scale)
-            self._pools["zeros"].append(grid.zero)
+            for pool, values in zip(GRID_POOLS, (grid.scale, grid.zero, grid.levels), strict=True):
+                self._pools[pool].append(values)
         kind, stored = _store(tensor, grid)
-        if stored.positions is not None:
-            self._parts.append(("indices", stored.positions))
-        self._parts.append((slot.category, stored.values))
+        parts = [("indices", stored.positions)] if stored.positions is not None else []
+        self._parts += (parts := [*parts, (slot.category, stored.values)])
+        self._lengths[names[0]] = sum(len(coded.table) + len(coded.data) for _, coded in parts)
         self._entries.append(
             Entry(
                 names=names,
@@ -57,13 +61,18 @@ class Writer:
                 kind=kind,
                 spec=stored.spec,
                 grid=None if grid is None else grid.spec,
+                levels=0 if grid is None else len(grid.levels),
                 masked=form.mask is not None,
             )
         )
 
-    def finish(self, **facts: Any) -> tuple[bytes, dict[str, int]]:
-        """Return the file of all tensors added, and its ledger; `facts` are the other fields of the header."""
-        pools = {pool: encode_words(_words(pool, tensors)) for pool, tensors in self._pools.items()}
+    def finish(self, **facts: Any) -> tuple[bytes, dict[str, int], dict[str, int]]:
+        """Return the file of all tensors added, its ledger, and the bytes of each tensor by its first name.
+
+        `facts` are the other fields of the header.
+        """
+        whole = {pool: _words(pool, tensors) for pool, tensors in self._pools.items()}
+        pools = {pool: encode_words(words) for pool, words in whole.items() if len(words)}
         specs = {pool: coded.spec for pool, coded in pools.items()}
         parts = [("scales" if pool in GRID_POOLS else pool, coded) for pool, coded in pools.items()] + self._parts
         ledger = dict.fromkeys(CATEGORIES, 0)
@@ -73,7 +82,18 @@ class Writer:
         body = b"".join(coded.table + coded.data for _, coded in parts)
         header = Header(entries=tuple(self._entries), pools=specs, **facts)
         data = _container.write(header.to_json(), body)
-        return data, ledger | {"header": len(data) - len(body)}
+        return data, ledger | {"header": len(data) - len(body)}, self._by_tensor(pools)
+
+    def _by_tensor(self, pools: Mapping[str, Coded]) -> dict[str, int]:
+        """Return the bytes of each tensor: its own parts, and of each pool as large a share as it has of the values."""
+        found = dict(self._lengths)
+        for pool, coded in pools.items():
+            counts = {entry.names[0]: entry.pooled(pool) for entry in self._entries}
+            length, total = len(coded.table) + len(coded.data), sum(counts.values())
+            ends = [length * values // total for values in accumulate(counts.values())]
+            for name, start, end in zip(counts, [0, *ends], ends, strict=False):
+                found[name] += end - start
+        return found
 
 
 def _store(tensor: Tensor, grid: Grid | None) -> tuple[str, Stored]:
@@ -88,10 +108,17 @@ def _store(tensor: Tensor, grid: Grid | None) -> tuple[str, Stored]:
 
 def _storable(grid: Grid, shape: tuple[int, ...]) -> Grid | None:
     """Return the grid on the CPU where a file can hold it, as it can any that `Grid.fit` makes."""
-    scale, zero = grid.scale.detach().cpu(), grid.zero.detach().cpu()
-    length = 0 if grid.spec.bits == 16 else shape[0] if grid.spec.per_channel else 1
-    fits = scale.shape == (length,) and scale.dtype == torch.float32
-    return Grid(grid.spec, scale, zero) if fits and same_bits(zero.to(torch.uint8).float(), zero) else None
+    held = grid.to("cpu")
+    parts = (held.scale, held.zero, held.levels)
+    fits = (
+        len(shape) > 1
+        and all(part.dtype == torch.float32 for part in parts)
+        and held.scale.shape == held.zero.shape == (held.spec.scales(shape[0]),)
+        and len(held.levels) <= (held.spec.highest if held.spec.kind == "codebook" and held.spec.bits < 16 else 0)
+        and are_levels(held.levels)
+        and same_bits(held.zero.to(torch.uint8).float(), held.zero)
+    )
+    return held if fits else None
 
 
 def _words(pool: str, tensors: list[Tensor]) -> Any:

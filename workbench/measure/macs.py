@@ -6,15 +6,17 @@ One multiply-add counts as one. Products with the zeros of padding and of pruned
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import final
 
-import torch
-
-from workbench.measure._operators import count
+from workbench.measure._graph import graph
 from workbench.measuring import Measure, Reading, Subject
 from workbench.registry import measures
 from workbench.result import Estimate
+
+OUTSIDE = "(outside layers)"
+"""The name under which work counts that the network's own `forward` does."""
+_LIGHT = ("norm", "pool", "elementwise")
 
 
 @final
@@ -32,21 +34,21 @@ class Macs(Measure):
     unit = "MACs"
 
     def read(self, subject: Subject) -> Iterator[Reading]:
-        counts = count(subject.model, subject.test.inputs(torch.arange(1)))
+        found = graph(subject)
+        unknown = _calls(op.name for op in found.ops if op.kind == "unknown")
         details = {
-            "layers": dict(counts.layers),
-            "not counted": _sorted(counts.light),
-            "unknown": _sorted(counts.unknown),
+            "layers": {layer or OUTSIDE: macs for layer, macs in found.macs.items()},
+            "not counted": _calls(op.name for op in found.ops if op.kind in _LIGHT),
+            "unknown": unknown,
         }
         notes: tuple[str, ...] = ()
-        if counts.unknown:
-            names = ", ".join(_sorted(counts.unknown))
-            notes = (f"MACs leave out the work of {names}: no count is known for these operators",)
-        yield Reading(Estimate.counted(sum(counts.layers.values()), self.unit), details, notes)
+        if unknown:
+            notes = (f"MACs leave out the work of {', '.join(unknown)}: no count is known for these operators",)
+        yield Reading(Estimate.counted(found.macs.total(), self.unit), details, notes)
 
 
-def _sorted(calls: Counter[str]) -> dict[str, int]:
-    return dict(sorted(calls.items()))
+def _calls(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
 
 
 measures.register(Macs())
