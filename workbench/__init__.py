@@ -12,7 +12,10 @@ Importing this package imports neither torch nor a widget; each name below is lo
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported, which would start a thread
 
 if TYPE_CHECKING:
     from workbench.errors import Cancelled as Cancelled

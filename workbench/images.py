@@ -137,6 +137,10 @@ class View:
             return self._kept[indices]
         return self._preprocess(self._images.pixels(indices)).to(self._device)
 
+    def pixels(self, indices: Tensor) -> Tensor:
+        """Return the images at `indices` [B] as bytes [B, c, h, w], as they are before preprocessing."""
+        return self._images.pixels(indices)
+
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield (indices, inputs, labels) in the order given, by default the order of the split."""
         for indices in (torch.arange(len(self)) if order is None else order).split(size):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from workbench.context import Report, ignore
+from workbench.context import Cache, Report, ignore
 from workbench.export.packed import Packed, pack
 from workbench.images import View
 from workbench.result import Estimate
@@ -26,6 +26,10 @@ class Subject:
     report: Report = ignore
     about: Mapping[str, Any] = field(default_factory=dict)
     """What the packed file says of the network besides its weights: plain JSON."""
+    original: Subject | None = None
+    """The network before the recipe, on the same images; None where this is the original itself."""
+    shared: Cache = field(default_factory=Cache, compare=False)
+    """What measures of one subject work out once and share, such as the answers on the test images."""
 
     @functools.cached_property
     def packed(self) -> Packed:

@@ -37,7 +37,7 @@ class WeightFormat:
 
     def fitted(self, weight: Tensor) -> WeightFormat:
         """Return the format with a grid of the same kind that spans what the mask leaves of this weight."""
-        return self if self.grid is None else replace(self, grid=Grid.fit(self._masked(weight), self.grid.spec))
+        return self if self.grid is None else replace(self, grid=self.grid.refitted(self._masked(weight)))
 
     def _masked(self, weight: Tensor) -> Tensor:
         return weight if self.mask is None else weight * self.mask
@@ -78,6 +78,13 @@ def hold_(layer: Layer, **changes: Tensor | Grid | None) -> None:
             form.snapped(layer.weight.float()) + 0.0
         )  # -0.0 would not survive a format that stores zeros as gaps
     set_format_(layer, form)
+
+
+def formatted_(layer: Layer, weight: Tensor, **changes: Tensor | Grid | None) -> Tensor:
+    """Return the nearest weight of the layer's format with these changes, on a grid fitted anew; the format is set."""
+    form = replace(weight_format(layer), **changes).fitted(weight)  # type: ignore[arg-type]
+    set_format_(layer, form)
+    return form.snapped(weight) + 0.0  # see `hold_`
 
 
 def settle_(layer: Layer) -> None:

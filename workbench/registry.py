@@ -18,8 +18,15 @@ from workbench.errors import Refused
 
 if TYPE_CHECKING:
     from workbench.cards import Data, Model
+    from workbench.diagnosing import Reason
+    from workbench.executing import Executor
+    from workbench.exporting import Format
     from workbench.measuring import Measure
     from workbench.recipe import Step
+    from workbench.reconstruction.rounding import Rounding
+    from workbench.reconstruction.supports import Score
+    from workbench.search.strategy import Strategy
+    from workbench.space import Space
 
 
 class Named(Protocol):
@@ -119,3 +126,10 @@ techniques: Registry[type[Step]] = Registry("technique", "workbench.techniques")
 models: Registry[Model] = Registry("model", "workbench.models")
 data: Registry[Data] = Registry("data set", "workbench.data")
 measures: Registry[Measure] = Registry("measure", "workbench.measure")
+exports: Registry[Format] = Registry("export format", "workbench.export")
+reasons: Registry[Reason] = Registry("reason", "workbench.doctor")
+executors: Registry[type[Executor]] = Registry("executor", "workbench.executors")
+roundings: Registry[type[Rounding]] = Registry("rounding method", "workbench.reconstruction.roundings")
+scores: Registry[type[Score]] = Registry("score", "workbench.reconstruction.scores")
+spaces: Registry[type[Space]] = Registry("architecture space", "workbench.models")
+strategies: Registry[Strategy] = Registry("search strategy", "workbench.search.strategies")

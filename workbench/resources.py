@@ -30,6 +30,11 @@ def notebooks() -> Path:
     return share() / "notebooks"
 
 
+def lessons() -> Path:
+    """Return the folder of the files that say what lessons begin with; the page's code is beside ours."""
+    return _PACKAGE.parent / "widgets" / "lessons"
+
+
 def dashboard() -> Path:
     """Return the notebook of the dashboard."""
     return notebooks() / "dashboards" / "workbench.ipynb"
@@ -43,3 +48,12 @@ def cache_home() -> Path:
     """
     chosen = os.environ.get("WORKBENCH_HOME")
     return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("downsizing-workbench", appauthor=False)
+
+
+def class_home() -> Path:
+    """Return the folder that a class shares: `$WORKBENCH_CLASS`, or `class` in the folder of the person's own data.
+
+    The folder need not exist yet. What lies there comes from anybody.
+    """
+    chosen = os.environ.get("WORKBENCH_CLASS")
+    return Path(chosen).expanduser() if chosen else cache_home() / "class"

@@ -128,6 +128,8 @@ class Result:
     message: str = ""
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     final: bool = False
+    provisional: tuple[str, ...] = ()
+    """What this row shows instead of what was asked, until that is solved; empty where it is what was asked."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader of the numbers should know: layers left whole, operators not counted, ..."""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -140,7 +142,7 @@ class Result:
         plain["job"] = self.job.to_dict()
         plain["status"] = str(self.status)
         plain["estimates"] = {name: dataclasses.asdict(e) for name, e in self.estimates.items()}
-        plain["notes"] = list(self.notes)
+        plain["notes"], plain["provisional"] = list(self.notes), list(self.provisional)
         return plain | {"details": dict(self.details), "environment": dict(self.environment)}
 
     @classmethod
@@ -153,6 +155,7 @@ class Result:
                 "status": Status(content["status"]),
                 "estimates": {name: Estimate(**e) for name, e in content["estimates"].items()},
                 "notes": tuple(content["notes"]),
+                "provisional": tuple(content.get("provisional", ())),
             }
         )
 

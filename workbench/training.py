@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from workbench.context import Context, Progress, lent_generator
 from workbench.errors import Refused
 from workbench.images import View
-from workbench.network import FREE, WeightFormat, clone, layers, settle_, weight_format
+from workbench.network import FREE, Layer, clone, layers, set_format_, settle_, weight_format
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From logits [B, K], labels [B] and image indices [B] to a scalar."""
@@ -66,11 +66,7 @@ def fit(
     raises `Cancelled` to stop between two batches.
     """
     student = clone(model).train()
-    formats = {
-        f"{name}.weight": weight_format(layer)
-        for name, layer in layers(student).items()
-        if weight_format(layer) is not FREE
-    }
+    held = {f"{name}.weight": layer for name, layer in layers(student).items() if weight_format(layer) is not FREE}
     parameters = [p for p in student.parameters() if p.requires_grad]
     if not parameters or not len(ctx.train):
         what = "training images" if parameters else "parameters that require a gradient"
@@ -101,7 +97,7 @@ def fit(
         if augment is not None:
             inputs = augment(inputs, generator)
         with lent_generator(int(torch.randint(1 << 62, (), generator=noise))):  # dropout draws from it
-            scores = _forward(student, formats, inputs)
+            scores = _forward(student, held, inputs)
         if not isinstance(scores, Tensor):
             raise Refused(
                 f"{title}: in training mode this network returns a {type(scores).__name__}, expected one tensor of "
@@ -140,21 +136,20 @@ def _settled(student: nn.Module) -> nn.Module:
     return result
 
 
-def _forward(model: nn.Module, formats: dict[str, WeightFormat], inputs: Tensor) -> Any:
-    if not formats:
+def _forward(model: nn.Module, held: dict[str, Layer], inputs: Tensor) -> Any:
+    """Return the scores with the weights of the layers `held`, by the name of their weight, in their formats."""
+    if not held:
         return model(inputs)
     own = dict(model.named_parameters(remove_duplicate=False))
-    held = {name: _straight_through(own[name], form) for name, form in formats.items()}
-    for name, form in formats.items():
+    weights: dict[str, Tensor] = {}
+    for name, layer in held.items():
+        free = own[name].detach()
+        form = weight_format(layer).fitted(free)
+        set_format_(layer, form)  # a codebook goes on from where the last batch left it
+        weights[name] = own[name] + (form.snapped(free) - free)
         if form.mask is not None:  # straight through the grid, but not through the mask
-            held[name] = held[name] * form.mask
-    return torch.func.functional_call(model, held, (inputs,))
-
-
-def _straight_through(weight: Tensor, form: WeightFormat) -> Tensor:
-    """Return the weight in its format, on a grid fitted anew, with the gradient of the free weight."""
-    free = weight.detach()
-    return weight + (form.fitted(free).snapped(free) - free)
+            weights[name] = weights[name] * form.mask
+    return torch.func.functional_call(model, weights, (inputs,))
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from workbench.registry import techniques
 DIGITS = ("digits-mlp", "--data", "digits")
 PROMISED = {
     *("status", "message", "model", "data", "recipe", "accuracy", "accuracy_low", "accuracy_high", "images"),
-    *("size_bytes", "parameters", "nonzeros", "macs"),
+    *("size_bytes", "parameters", "nonzeros", "macs", "peak_memory"),
 }
 
 
@@ -90,6 +90,7 @@ def test_a_bad_recipe_file_is_one_sentence(workbench, tmp_path: Path, content: b
     outcome = workbench("run", *DIGITS, "--recipe", str(file))
     assert (outcome.code, outcome.out) == (Exit.REFUSED, "")
     assert sentence in outcome.err
+    assert str(file) in outcome.err
 
 
 def test_two_techniques_cannot_have_one_option(monkeypatch) -> None:

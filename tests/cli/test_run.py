@@ -17,7 +17,7 @@ from workbench.store import Store
 DIGITS = ("digits-mlp", "--data", "digits")
 PROMISED = {
     *("status", "message", "model", "data", "recipe", "accuracy", "accuracy_low", "accuracy_high", "images"),
-    *("size_bytes", "parameters", "nonzeros", "macs"),
+    *("size_bytes", "parameters", "nonzeros", "macs", "peak_memory"),
 }
 
 
@@ -49,6 +49,8 @@ def test_run_prints_a_table_for_people(workbench) -> None:
     assert accuracy.count("[") == 2
     assert accuracy.endswith("measured on 600 images")
     assert next(line for line in lines if line.startswith("File size")).endswith("counted")
+    whole, as_papers_count = (line for line in lines if "times smaller than float32" in line)
+    assert float(whole.split()[1]) < float(as_papers_count.split()[1]) < 9
 
 
 def test_run_without_steps_measures_the_original(workbench, rows) -> None:

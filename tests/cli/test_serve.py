@@ -1,9 +1,10 @@
-"""`workbench` and `workbench lab`: who may see what, and where."""
+"""`workbench`, `workbench serve` and `workbench lab`: who may see what, and where."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,10 +14,12 @@ import urllib.request
 from http.cookiejar import CookieJar
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from workbench import resources
-from workbench.cli.serve import EXTENSIONS, Address, _arguments, _free, _notebooks, _settings
+from workbench.cli.exits import Exit
+from workbench.cli.serve import EXTENSIONS, Address, _arguments, _free, _named, _notebooks, _settings
 from workbench.errors import Refused
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +35,9 @@ def test_the_next_free_port_is_taken() -> None:
 
 
 def test_an_address_that_is_not_ours_is_refused() -> None:
-    with pytest.raises(Refused, match=r"192\.0\.2\.1"):
-        _free(Address(ip="192.0.2.1", port=8866, browser=False, token=""))
+    for ip in ("192.0.2.1", "::2"):
+        with pytest.raises(Refused, match=rf"'{re.escape(ip)}' is no address of this computer .* --ip"):
+            _free(Address(ip=ip, port=8866, browser=False, token=""))
 
 
 @pytest.mark.parametrize(
@@ -49,12 +53,19 @@ def test_the_address_to_open(ip: str, token: str, url: str) -> None:
 
 
 def test_the_dashboard_is_served_for_strangers() -> None:
-    settings = _settings()
+    settings = _settings(resources.dashboard())
     assert "@voila-dashboards/widgets-manager8" in settings.VoilaConfiguration.extension_allowlist
     assert settings.VoilaConfiguration.show_tracebacks is False
     assert settings.MappingKernelManager.cull_interval >= 300
     arguments = _arguments(Address(ip="127.0.0.1", port=1, browser=False, token="t"))
     assert "--Voila.token=t" in arguments
+
+
+def test_a_busy_server_waits_for_what_a_cell_shows() -> None:
+    from voila.execute import VoilaExecutor
+
+    executor = VoilaExecutor(nbformat.v4.new_notebook(), config=_settings(resources.dashboard()))
+    assert executor.iopub_timeout >= 60, "after nbclient's 4 seconds a page has no widgets, and says nothing"
 
 
 def test_binder_shows_the_same_extensions() -> None:
@@ -76,10 +87,61 @@ def test_copied_notebooks_keep_a_persons_changes(tmp_path: Path) -> None:
     assert copy.read_text() == "changed"
 
 
+@pytest.mark.parametrize("name", ["workbench", "stakeholder", "compare"])
+def test_a_shipped_notebook_is_served_by_its_name(name: str) -> None:
+    assert _named(name) == resources.dashboard().with_name(f"{name}.ipynb")
+    assert _named(name).is_file()
+
+
+def test_lessons_are_served_together_and_wait_for_visitors() -> None:
+    folder = _named("lessons")
+    assert folder == resources.notebooks() / "lessons"
+    assert _settings(resources.dashboard()).VoilaConfiguration.preheat_kernel is True
+    assert _settings(folder).VoilaConfiguration.preheat_kernel is False, "nine kernels before anybody has come"
+
+
+def test_a_notebook_of_ones_own_is_served_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.ipynb"
+    mine.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    assert _named("mine.ipynb") == _named(str(mine)) == mine
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("gone.ipynb", None, "there is no notebook"),
+        ("stakeholders", None, "there is no notebook"),
+        ("https://example.org/a.ipynb", None, "is an address"),
+        ("folder", "", "there is no notebook in the folder"),
+        ("page.py", '{"cells": [], "nbformat": 4}', "is not a notebook"),
+        ("old.ipynb", '{"worksheets": [], "nbformat": 3}', "is not a notebook"),
+        ("text.ipynb", "print(1)", "is not a notebook"),
+        ("list.ipynb", "[]", "is not a notebook"),
+        ("deep.ipynb", "[" * 100_000, "is not a notebook"),
+        ("binary.ipynb", "\ud800", "is not a notebook"),
+    ],
+)
+def test_what_is_no_notebook_is_refused_in_a_sentence(
+    workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str | None, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content == "":
+        (tmp_path / name).mkdir()
+    elif content is not None:
+        (tmp_path / name).write_bytes(content.encode("utf-8", "surrogatepass"))
+    outcome = workbench("serve", name, "--no-browser")
+    assert outcome.code == Exit.REFUSED
+    assert reason in outcome.err
+    assert "compare, stakeholder, workbench, lessons" in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
 @pytest.mark.slow
-def test_the_dashboard_asks_for_its_token(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [(), ("serve", "stakeholder")], ids=["workbench", "stakeholder"])
+def test_the_dashboard_asks_for_its_token(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     environment = {**os.environ, "WORKBENCH_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "workbench", "--no-browser"]
+    command = [sys.executable, "-m", "workbench", *arguments, "--no-browser"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

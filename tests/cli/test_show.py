@@ -23,5 +23,19 @@ def test_values(estimate: Estimate, text: str) -> None:
     assert show.value(estimate) == text
 
 
+def test_a_difference_is_told_in_points() -> None:
+    change = Estimate(value=-0.0125, low=-0.03, high=0.0, how="measured", unit="fraction")
+    assert show.value(change, points=True) == "-1.25 points [-3.00, 0.00]"
+
+
 def test_columns_are_aligned() -> None:
     assert show.table([["a", "bb", "c"], ["aaa", "b", ""]]) == "a    bb  c\naaa  b"
+
+
+def test_only_counts_above_zero_are_so_many_times_more_or_less() -> None:
+    bytes_, none = Estimate.counted(80, "bytes"), Estimate.counted(0.0, "fraction")
+    measured = Estimate(value=-0.01, low=-0.02, high=0.0, how="measured", unit="fraction")
+    assert show._change(bytes_, Estimate.counted(20, "bytes")) == "4x less"
+    assert show._change(Estimate.counted(20, "bytes"), bytes_) == "4x more"
+    assert [show._change(none, measured), show._change(none, none), show._change(None, bytes_)] == ["", "", ""]
+    assert show._change(none, Estimate.counted(-0.01, "fraction")) == ""

@@ -53,12 +53,23 @@ def test_an_interrupted_training_leaves_the_old_weights(workbench, monkeypatch, 
     assert os.listdir(tmp_path) == ["mlp.safetensors"]
 
 
+def _heard() -> None:
+    """Let the process hear Ctrl-C, also where these tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_stops_a_real_training(tmp_path: Path) -> None:
     out = tmp_path / "cnn.safetensors"
     command = [sys.executable, "-m", "workbench", "train", "digits-cnn", "--data", "digits", "--epochs", "5000"]
-    process = subprocess.Popen([*command, "--out", str(out)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--out", str(out)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heard,
+    )
     assert process.stderr is not None
     process.stderr.readline()  # the first progress: training has begun
     process.send_signal(signal.SIGINT)

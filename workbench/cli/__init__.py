@@ -13,11 +13,19 @@ from typing import NoReturn
 import click
 
 import workbench
+from workbench.cli.auto import auto
+from workbench.cli.calibrate import calibrate
+from workbench.cli.classroom import classroom
+from workbench.cli.devices import devices
+from workbench.cli.doctor import doctor
 from workbench.cli.exits import HELP, Exit, complain
 from workbench.cli.export import export
+from workbench.cli.history import history
 from workbench.cli.listing import listing
 from workbench.cli.run import run
-from workbench.cli.serve import Address, address_options, lab, serve_dashboard
+from workbench.cli.search import search
+from workbench.cli.serve import Address, address_options, lab, serve, serve_dashboard
+from workbench.cli.sweep import sweep
 from workbench.cli.train import train
 from workbench.errors import Cancelled, Refused
 
@@ -39,11 +47,20 @@ def commands(ctx: click.Context, address: Address) -> None:
         serve_dashboard(address)
 
 
+commands.add_command(serve)
 commands.add_command(lab)
 commands.add_command(listing)
 commands.add_command(run)
 commands.add_command(train)
 commands.add_command(export)
+commands.add_command(doctor)
+commands.add_command(devices)
+commands.add_command(calibrate)
+commands.add_command(search)
+commands.add_command(auto)
+commands.add_command(sweep)
+commands.add_command(history)
+commands.add_command(classroom)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -8,15 +8,18 @@ from typing import Any
 import click
 
 from workbench import registry
+from workbench.cli.shipped import shipped
 from workbench.cli.show import print_json, table
 
 
 @click.command(name="list")
-@click.argument("kind", type=click.Choice(["models", "data", "techniques"]))
+@click.argument("kind", type=click.Choice(["models", "data", "techniques", "recipes", "exports", "devices"]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def listing(kind: str, as_json: bool) -> None:
-    """List the models, the data sets or the techniques."""
-    rows, families = {"models": _models, "data": _data, "techniques": _techniques}[kind]()
+    """List the models, data sets, techniques, recipes, export formats or devices that there are."""
+    made = {"models": _models, "data": _data, "techniques": _techniques, "recipes": _recipes, "exports": _exports}
+    made["devices"] = _devices
+    rows, families = made[kind]()
     if as_json:
         print_json(rows)
         return
@@ -30,6 +33,9 @@ _COLUMNS = {
     "models": ("name", "input_shape", "classes", "parameters", "data", "summary"),
     "data": ("name", "shape", "train", "test", "licence", "summary"),
     "techniques": ("name", "title", "flags", "summary"),
+    "recipes": ("name", "model", "summary"),
+    "exports": ("name", "suffix", "runtime", "summary"),
+    "devices": ("name", "title", "computes_in", "flash_bytes", "ram_bytes", "summary"),
 }
 
 
@@ -50,6 +56,30 @@ def _techniques() -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         for cls in sorted(registry.techniques, key=lambda cls: cls.order)
     ]
     return rows, registry.techniques.families()
+
+
+def _recipes() -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    rows = [
+        {"name": name, "model": model, "summary": str(recipe), "recipe": recipe.to_dict()}
+        for name, model, recipe in shipped()
+    ]
+    return rows, ()
+
+
+def _exports() -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    facts = ("name", "title", "suffix", "runtime", "summary", "hurts_when")
+    return [{fact: getattr(item, fact) for fact in facts} for item in registry.exports], registry.exports.families()
+
+
+def _devices() -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    from workbench.devices.shelf import devices
+
+    rows = []
+    for profile in devices():
+        row = {key: value for key, value in dataclasses.asdict(profile).items() if value not in (None, {})}
+        sizes = {key: int(row[key]["value"]) if key in row else None for key in ("flash_bytes", "ram_bytes")}
+        rows.append(row | sizes | {"runs": sorted(profile.runs), "computes_in": list(profile.rates)})
+    return rows, ()
 
 
 def _cell(value: Any) -> str:

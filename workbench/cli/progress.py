@@ -38,9 +38,14 @@ class ProgressLine:
         click.echo(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", err=True, nl=False)
         self._shown = True
 
+    def clear(self) -> None:
+        """Take the line away, so that something else can be printed; the next news brings it back."""
+        if self._shown:
+            click.echo("\r\x1b[K", err=True, nl=False)
+            self._shown = False
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
+        self.clear()

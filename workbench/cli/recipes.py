@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from workbench.cli.shipped import find, is_name
 from workbench.cli.show import PROMISED, print_json
 from workbench.errors import Refused
 from workbench.recipe import Choice, Field, ModelName, PerLayer, Range, Recipe, Spec, Step, Switch
@@ -50,12 +51,25 @@ class RecipeCommand(click.Command):
             raise
 
 
-def chosen_recipe(ctx: click.Context, file: str | None) -> Recipe:
-    """Return the steps of the recipe file, then those of the options in the usual order of techniques."""
-    written = () if file is None else _read(file).steps
+def named_recipe(named: str, model: str) -> Recipe:
+    """Return the recipe of a file, of standard input ("-"), or of the workbench's own by name. Raises `Refused`."""
+    return find(named, model) if is_name(named) else _read(named)
+
+
+def chosen_recipe(ctx: click.Context, named: str | None, model: str) -> Recipe:
+    """Return the steps of the recipe that is named, then those of the options in the usual order of techniques.
+
+    `named` is a file, "-" for standard input, or the name of a recipe that comes with the workbench.
+    """
+    written = () if named is None else named_recipe(named, model).steps
     given: dict[str, dict[str | None, str]] = ctx.meta.get(_GIVEN, {})
     steps = [_step(techniques.get(name), settings) for name, settings in given.items()]
     return Recipe((*written, *sorted(steps, key=lambda step: step.order)))
+
+
+def given_steps(ctx: click.Context) -> bool:
+    """Return whether any option of a technique was given."""
+    return bool(ctx.meta.get(_GIVEN))
 
 
 def _read(file: str) -> Recipe:
@@ -63,7 +77,10 @@ def _read(file: str) -> Recipe:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"the recipe {file} cannot be read: {error}") from None
-    return Recipe.from_json(text)
+    try:
+        return Recipe.from_json(text)
+    except Refused as refusal:
+        raise Refused(f"{'standard input' if file == '-' else file}: {refusal}") from None
 
 
 def _step(cls: type[Step], settings: dict[str | None, str]) -> Step:

@@ -13,8 +13,9 @@ from workbench.cli.exits import Exit, complain
 from workbench.cli.job import job_options
 from workbench.cli.progress import ProgressLine
 from workbench.cli.recipes import RecipeCommand
-from workbench.cli.show import comparison, print_json, row_object
+from workbench.cli.show import comparison, print_json, ratios, row_object
 from workbench.files import write_whole
+from workbench.link import fragment
 from workbench.recipe import Recipe
 from workbench.result import Job, Result, Status
 
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
 @job_options
 @click.option("--save/--no-save", help="Keep the row among the saved results; what is saved is not run again.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the packed file here.")
+@click.option("--link", "as_link", is_flag=True, help="Print the end of a link that carries the job; measure nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 @click.pass_context
-def run(ctx: click.Context, job: Job, save: bool, out: Path | None, as_json: bool) -> None:
+def run(ctx: click.Context, job: Job, save: bool, out: Path | None, as_link: bool, as_json: bool) -> None:
     """Compress MODEL and measure what it costs.
 
     The steps are those of --recipe, then those of the technique options, in their usual order.
     """
-    with _store(save) as store:
+    if as_link:
+        click.echo(fragment(job))
+        return
+    with saving(save) as store:
         result = final_row(job, store)
         if out is not None and result.status is Status.OK:
             write_whole(out, _packed(job, store))
@@ -42,7 +47,8 @@ def run(ctx: click.Context, job: Job, save: bool, out: Path | None, as_json: boo
         print_json(row_object(result))
     elif result.status is Status.OK:
         original = final_row(dataclasses.replace(job, recipe=Recipe())) if job.recipe.steps else result
-        click.echo("\n".join([comparison(original, result), *(f"- {note}" for note in result.notes)]))
+        remarks = (*ratios(result), *result.notes)
+        click.echo("\n".join([comparison(original, result), *(f"- {remark}" for remark in remarks)]))
     if result.status is not Status.OK:
         complain(result.message)
         ctx.exit(Exit.REFUSED if result.status is Status.FAILED else Exit.INFEASIBLE)
@@ -60,7 +66,8 @@ def final_row(job: Job, store: Store | None = None) -> Result:
     return result
 
 
-def _store(save: bool) -> contextlib.AbstractContextManager[Store | None]:
+def saving(save: bool) -> contextlib.AbstractContextManager[Store | None]:
+    """Return the store of saved results, or nothing."""
     if not save:
         return contextlib.nullcontext()
     from workbench.store import Store

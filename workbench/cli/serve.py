@@ -1,8 +1,10 @@
-"""`workbench` and `workbench lab`: the dashboard through Voila, the notebooks through JupyterLab."""
+"""`workbench`, `workbench serve` and `workbench lab`: pages through Voila, the notebooks through JupyterLab."""
 
 from __future__ import annotations
 
+import errno
 import functools
+import json
 import os
 import secrets
 import shutil
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench import resources
+from workbench.cli import _layout
 from workbench.errors import Refused
 
 if TYPE_CHECKING:
@@ -70,17 +73,71 @@ def address_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def serve_dashboard(address: Address) -> None:
     """Serve the dashboard until it is interrupted."""
+    _serve(resources.dashboard(), address, "The dashboard")
+
+
+@click.command()
+@click.argument("notebook")
+@address_options
+def serve(notebook: str, address: Address) -> None:
+    """Serve NOTEBOOK as a page: a notebook file, one of the shipped dashboards by its name, or `lessons` for a class.
+
+    A folder serves all notebooks in and below it, with a list in front. Visitors need the token. They see no code and
+    no tracebacks, and reach no other file. The notebook runs with your rights, once for each visitor: serve only what
+    you trust.
+    """
+    path = _named(notebook)
+    _serve(path, address, path.stem)
+
+
+def _serve(notebook: Path, address: Address, title: str) -> None:
+    """Serve a notebook, or those of a folder, until it is interrupted."""
     from voila.app import Voila
 
     _use_this_python_()
     address = _free(address)
     _leave_a_core()
-    notebook = resources.dashboard()
-    click.echo(f"The dashboard is at {address.url}  (Ctrl-C stops it)")
+    click.echo(f"{title} is at {address.url}  (Ctrl-C stops it)")
     if address.browser:
         threading.Thread(target=_open_when_ready, args=(address,), daemon=True).start()
     # in this process, so that the token is in no list of processes
-    Voila.launch_instance([str(notebook), *_arguments(address)], config=_settings())
+    Voila.launch_instance([str(notebook), *_arguments(address)], config=_settings(notebook))
+
+
+def _named(notebook: str) -> Path:
+    """Return the notebook file or the folder of notebooks under a path or a shipped name; raises `Refused`.
+
+    Where there are both, the name counts: `./workbench` is the file.
+    """
+    shipped = {path.stem: path for path in sorted(resources.dashboard().parent.glob("*.ipynb"))}
+    shipped["lessons"] = resources.notebooks() / "lessons"
+    if notebook in shipped:
+        return shipped[notebook]
+    path = Path(notebook).expanduser()
+    known = f"expected a notebook file, a folder of notebooks, or one of {', '.join(shipped)}"
+    if "://" in notebook:
+        raise Refused(f"{notebook!r} is an address: {known} on this computer")
+    if not path.exists():
+        raise Refused(f"there is no notebook {notebook!r}: {known}")
+    if path.is_dir():
+        if not any(path.glob("*.ipynb")):
+            raise Refused(f"there is no notebook in the folder {notebook!r}: {known}")
+    elif not path.is_file():
+        raise Refused(f"{notebook!r} is no file: {known}")
+    elif path.suffix != ".ipynb" or not _is_notebook(path):
+        raise Refused(f"{notebook!r} is not a notebook: {known}")
+    return path.resolve()
+
+
+def _is_notebook(path: Path) -> bool:
+    """Whether a file is a notebook of the present format. Raises `Refused` where it cannot be read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise Refused(f"the notebook {path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("nbformat") == 4 and isinstance(content.get("cells"), list)
 
 
 def _use_this_python_() -> None:
@@ -100,8 +157,19 @@ def _arguments(address: Address) -> list[str]:
     return [f"--{name}={value}" for name, value in chosen.items()]
 
 
-def _settings() -> Config:
-    """Return settings for strangers: nothing but the one page, no sources, and no kernels that pile up."""
+_BREATH = 3
+"""Seconds before the next kernel is started: the page that has just opened needs the processors first."""
+
+_OUTPUT_S = 120
+"""Seconds to wait for what a cell shows once it has run: a busy server reads the many messages of its widgets late, and
+with nbclient's own 4 seconds sends a page on which nothing ever appears."""
+
+
+def _settings(notebook: Path) -> Config:
+    """Return settings for strangers: nothing but the pages, no sources, and no kernels that pile up.
+
+    Of a folder no kernel is started before somebody asks: Voila would start one for every notebook.
+    """
     from traitlets.config import Config
 
     return Config(
@@ -113,10 +181,13 @@ def _settings() -> Config:
             "extension_allowlist": list(EXTENSIONS),
             "strip_sources": True,
             "show_tracebacks": False,
-            "preheat_kernel": True,
+            "preheat_kernel": notebook.is_file(),
             "default_pool_size": 1,
         },
-        # Voila leaks the kernel of a page that is closed, so idle ones are culled; sooner would cull preheated ones
+        VoilaKernelManager={"fill_delay": _BREATH},
+        NotebookClient={"iopub_timeout": _OUTPUT_S},
+        # A page ends its kernel as it closes; where it cannot, as in a crash, the kernel is culled. Sooner would cull
+        # kernels that a page has been given and has not reached yet.
         MappingKernelManager={"cull_idle_timeout": 900, "cull_interval": 300},
     )
 
@@ -135,15 +206,19 @@ def _free(address: Address) -> Address:
     """Return the address with the first port from its own on that nobody listens on."""
     for port in range(address.port, min(address.port + _TRIES, 65536)):
         family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            if sys.platform != "win32":  # there the option would share a port that is taken
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                if sys.platform != "win32":  # there the option would share a port that is taken
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((address.ip, port))
-            except OSError as error:
-                reason = error.strerror
-            else:
-                return Address(ip=address.ip, port=port, browser=address.browser, token=address.token)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise Refused(
+                    f"{address.ip!r} is no address of this computer ({error.strerror}): name another with --ip"
+                ) from None
+            reason = error.strerror
+        else:
+            return Address(ip=address.ip, port=port, browser=address.browser, token=address.token)
     raise Refused(f"no port from {address.port} on can be used on {address.ip} ({reason}): name another with --port")
 
 
@@ -183,6 +258,14 @@ def lab(port: int, no_browser: bool, folder: Path | None) -> None:
         "LabApp.news_url": "None",
         "ServerApp.allow_root": "True",  # as in containers; it listens on this machine only
     }
+    tiles, layouts = _layout.extensions(), _layout.workspaces(folder)
+    if tiles is not None:
+        settings["LabApp.extra_labextensions_path"] = str(tiles)
+    if layouts is not None:
+        settings |= {
+            "LabApp.workspaces_dir": str(layouts),
+            "LabApp.default_url": f"/lab/workspaces/{_layout.WORKSPACE}",
+        }
     LabApp.launch_instance([f"--{name}={value}" for name, value in settings.items()])
 
 

@@ -14,7 +14,7 @@ from workbench.result import Estimate, Result
 PROMISED = (
     *("status", "message", "key", "model", "data", "recipe"),
     *("accuracy", "accuracy_low", "accuracy_high", "images"),
-    *("size_bytes", "parameters", "nonzeros", "macs"),
+    *("size_bytes", "parameters", "nonzeros", "macs", "peak_memory"),
 )
 """Keys that the JSON object of a row always has; null where there is nothing to say."""
 
@@ -43,18 +43,36 @@ def comparison(original: Result, result: Result) -> str:
     for name, estimate in result.estimates.items():
         before = original.estimates.get(name)
         title = registry.measures.get(name).title
-        rows.append([title, value(before) if before else "", value(estimate), _change(before, estimate), how(estimate)])
+        told = [value(shown, points=name == "change") if shown else "" for shown in (before, estimate)]
+        rows.append([title, *told, _change(before, estimate), how(estimate)])
     return table(rows)
 
 
-def value(estimate: Estimate) -> str:
-    """Return a number with its interval: a fraction as percent, anything else with its unit."""
+def ratios(result: Result) -> list[str]:
+    """Return sentences on how much smaller a network is than its original in float32, in both accounts."""
+    accounts = result.details.get("size_bytes", {})
+    told = {
+        "everything": "the whole file",
+        "parameters": "weights and biases with their scales, indices and tables, as papers count",
+    }
+    return [
+        f"{accounts[account]['ratio']:.1f} times smaller than float32: {what} ({accounts[account]['bytes']:,} bytes)"
+        for account, what in told.items()
+        if accounts.get(account, {}).get("ratio")
+    ]
+
+
+def value(estimate: Estimate, *, points: bool = False) -> str:
+    """Return a number with its interval: a fraction as percent, anything else with its unit.
+
+    A difference of two fractions is told in percentage `points`.
+    """
 
     def show(x: float) -> str:
         return f"{100 * x:.2f}" if fraction else f"{x:,.6g}" if x != int(x) else f"{int(x):,}"
 
     fraction = estimate.unit == "fraction"
-    unit = " %" if fraction else f" {estimate.unit}" if estimate.unit else ""
+    unit = (" points" if points else " %") if fraction else f" {estimate.unit}" if estimate.unit else ""
     if estimate.low == estimate.high:
         return f"{show(estimate.value)}{unit}"
     return f"{show(estimate.value)}{unit} [{show(estimate.low)}, {show(estimate.high)}]"
@@ -66,7 +84,9 @@ def how(estimate: Estimate) -> str:
 
 
 def _change(before: Estimate | None, after: Estimate) -> str:
-    if before is None or before.how != "counted" or not after.value or before.value == after.value:
+    if before is None or before.value == after.value or not (before.value and after.value):
+        return ""
+    if not before.how == after.how == "counted":
         return ""
     return (
         f"{before.value / after.value:.3g}x less"

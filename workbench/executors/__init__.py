@@ -1,0 +1,1 @@
+"""Where jobs are done: one file = one executor (see `workbench.executing`)."""

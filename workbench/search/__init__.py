@@ -1,0 +1,1 @@
+"""The machine searches: what each layer bears, the best recipe within a budget, architectures."""

@@ -1,0 +1,1 @@
+"""Search strategies: one public file for each; `workbench.registry.strategies` lists them."""
