@@ -6,6 +6,7 @@ lock while it computes.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from workbench.context import Progress, Report, ignore
 from workbench.errors import Cancelled, Refused
 
 _log = logging.getLogger(__name__)
+_LEAVE_SECONDS = 5
 
 
 class Outcome(Enum):
@@ -44,10 +46,12 @@ class Background:
         self._wake = threading.Condition()
         self._waiting: Task | None = None
         self._stop = threading.Event()
+        self._leaving = False
         self.running = False
         self.started = 0
         """How many works were begun: a burst of requests begins few of them."""
         threading.Thread(target=self._loop, name=name, daemon=True).start()
+        atexit.register(self._leave)
 
     def submit(self, task: Task) -> None:
         """Do this next, in place of whatever runs or waits."""
@@ -59,11 +63,13 @@ class Background:
 
     def _replace(self, task: Task | None) -> None:
         with self._wake:
-            dropped, self._waiting = self._waiting, task
+            kept, refused = (None, task) if self._leaving else (task, None)
+            dropped, self._waiting = self._waiting, kept
             self._stop.set()
-            self._wake.notify()
-        if dropped is not None:
-            _tell(dropped, Outcome.CANCELLED, "")
+            self._wake.notify_all()
+        for never in (dropped, refused):
+            if never is not None:
+                _tell(never, Outcome.CANCELLED, "")
 
     def _loop(self) -> None:
         while True:
@@ -75,8 +81,18 @@ class Background:
                 self.running = True
                 self.started += 1
             outcome, sentence = self._do(task)
-            self.running = False
+            with self._wake:
+                self.running = False
+                self._wake.notify_all()
             _tell(task, outcome, sentence)
+
+    def _leave(self) -> None:
+        """Let the thread come to rest for good: an interpreter that ends while torch computes in a thread aborts."""
+        with self._wake:
+            self._leaving = True
+        self.cancel()
+        with self._wake:
+            self._wake.wait_for(lambda: not self.running, _LEAVE_SECONDS)
 
     def _do(self, task: Task) -> tuple[Outcome, str]:
         def report(news: Progress) -> None:

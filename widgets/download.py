@@ -8,6 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+_PART = 4 * 2**20
 _ESM = """
 export default {
   render({ model, el }) {
@@ -15,9 +16,14 @@ export default {
     button.className = "jupyter-button widget-button";
     const show = () => { button.textContent = model.get("label"); button.disabled = model.get("disabled"); };
     button.addEventListener("click", () => model.send({ wanted: true }));
+    let parts = [];
     const deliver = (message, buffers) => {
       if (!message.name) return;
-      const url = URL.createObjectURL(new Blob([buffers[0]], { type: "application/octet-stream" }));
+      if (message.part === 0) parts = [];
+      parts.push(buffers[0]);
+      if (message.part < message.of - 1) return;
+      const url = URL.createObjectURL(new Blob(parts, { type: "application/octet-stream" }));
+      parts = [];
       const link = document.createElement("a");
       link.href = url;
       link.download = message.name;
@@ -48,5 +54,7 @@ class DownloadButton(anywidget.AnyWidget):
         self.on_msg(lambda *_: wanted())
 
     def deliver(self, name: str, content: bytes) -> None:
-        """Hand a file to the browser."""
-        self.send({"name": name}, [content])
+        """Hand a file to the browser, in parts that pass where servers and proxies limit the size of a message."""
+        starts = range(0, len(content), _PART) or range(1)
+        for part, start in enumerate(starts):
+            self.send({"name": name, "part": part, "of": len(starts)}, [content[start : start + _PART]])

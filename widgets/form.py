@@ -45,7 +45,7 @@ class LayerValues(ipw.VBox):
     layers = traitlets.Tuple()
 
     def __init__(self, field: Field, spec: PerLayer) -> None:
-        self._item = _control(Field("value", spec.item, _middle(spec.item)))
+        self._item = control_for(Field("value", spec.item, _middle(spec.item)))
         self._layer = ipw.Dropdown(options=(), description="Layer")
         self._set = ipw.Button(description="Set", tooltip="Use this value for the layer")
         self._clear = ipw.Button(description="Clear all", tooltip="Every layer follows the general value again")
@@ -89,29 +89,41 @@ class StepForm(ipw.VBox):
     def __init__(self, technique: type[Step], *, optional: bool = True) -> None:
         self.technique = technique
         self.on = ipw.Checkbox(value=not optional, description=technique.title, indent=False)
-        self.controls = {field.name: _control(field) for field in technique.fields()}
-        self._told = ipw.HTML()
-        self._about = ipw.HTML(
-            f"<details><summary>About</summary>{escape(technique.summary)}<br><b>When it hurts:</b> "
-            f"{escape(technique.hurts_when)}<br><b>Paper:</b> {_linked(technique.paper)}</details>"
-        )
-        first, *rest = self.controls.values()
-        self._more = ipw.VBox(rest)
-        self._more.add_class("dsw-more")
-        self._open = ipw.ToggleButton(description="More settings", value=False, tooltip="Show all settings")
-        self._open.add_class("dsw-link")
-        self._fields = ipw.VBox([first, ipw.HBox([self._open]), self._more, self._about])
+        self._fields, self._told = ipw.VBox(), ipw.HTML()
         head = [self.on] if optional else [ipw.HTML(f"<h3>{escape(technique.title)}</h3>")]
         super().__init__([*head, self._fields, self._told])
         self.add_class("dsw-step")
-        for item in (self.on, *self.controls.values()):
-            item.observe(lambda _: self._read(), "value")
+        self._writing = False
+        self.on.observe(lambda _: self._read(), "value")
         self.observe(lambda change: self._write(change.new), "value")
         self.observe(lambda _: self._offer(), ["layers", "models"])
-        self._open.observe(lambda _: self._fold(), "value")
-        self._writing = False
-        self._fold()
         self._read()
+
+    @functools.cached_property
+    def controls(self) -> dict[str, Control | LayerValues]:
+        """The control of each field; made, with all that stands around them, when first asked for."""
+        made = {field.name: control_for(field) for field in self.technique.fields()}
+        first, *rest = made.values()
+        more = ipw.VBox(rest)
+        more.add_class("dsw-more")
+        open_ = ipw.ToggleButton(description="More settings", value=False, tooltip="Show all settings")
+        open_.add_class("dsw-link")
+        open_.layout.display = None if rest else "none"
+        about = ipw.HTML(
+            f"<details><summary>About</summary>{escape(self.technique.summary)}<br><b>When it hurts:</b> "
+            f"{escape(self.technique.hurts_when)}<br><b>Paper:</b> {_linked(self.technique.paper)}</details>"
+        )
+
+        def fold() -> None:
+            more.layout.display = None if open_.value else "none"
+
+        fold()
+        open_.observe(lambda _: fold(), "value")
+        for control in made.values():
+            control.observe(lambda _: self._read(), "value")
+        self._offer(made)
+        self._fields.children = (first, ipw.HBox([open_]), more, about)
+        return made
 
     def _read(self) -> None:
         """From the controls to the value."""
@@ -143,21 +155,29 @@ class StepForm(ipw.VBox):
         finally:
             self._writing = False
 
-    def _offer(self) -> None:
-        for control in self.controls.values():
+    def _offer(self, controls: dict[str, Control | LayerValues] | None = None) -> None:
+        """Offer layers and models to the controls that ask for them, where there are controls yet."""
+        for control in (controls or self.__dict__.get("controls", {})).values():
             if isinstance(control, LayerValues):
                 control.layers = self.layers
             elif isinstance(control.field.spec, ModelName):
                 value = control.value
-                control.inner.options = tuple(dict.fromkeys((*control.field.spec.special, *self.models, value)))
-                control.inner.value = value
+                options = tuple(dict.fromkeys((*control.field.spec.special, *self.models, value)))
+                if options != tuple(control.inner.options):
+                    self._swap(control, options, value)
 
-    def _fold(self) -> None:
-        self._more.layout.display = None if self._open.value else "none"
-        self._open.layout.display = None if self._more.children else "none"
+    def _swap(self, control: Control, options: tuple[str, ...], value: Any) -> None:
+        """Set other options with the value kept: a drop-down picks the first for a moment, which nobody asked for."""
+        before, self._writing = self._writing, True
+        try:
+            control.inner.options = options
+            control.inner.value = value
+        finally:
+            self._writing = before
 
 
-def _control(field: Field) -> Control | LayerValues:
+def control_for(field: Field) -> Control | LayerValues:
+    """Return the control of a field, with its default in it."""
     if isinstance(field.spec, PerLayer):
         return LayerValues(field, field.spec)
     return Control(field, _widget(field))

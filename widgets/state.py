@@ -31,7 +31,18 @@ class AppState(traitlets.HasTraits):
     trail = traitlets.Tuple(help="final rows of the last recipes, the oldest first")
     saved = traitlets.Tuple(help="rows from the store for this model and data")
     busy = traitlets.Bool(False, help="whether a row is on its way")
+    doing = traitlets.Unicode("", help="what is being worked on, where that takes longer than a slider may")
+    ahead = traitlets.Any(None, help="how far the preparing of slider positions has come, an `Ahead`")
     error = traitlets.Unicode("", help="one sentence, or nothing")
+    layer_view = traitlets.Any(None, help="the newest `LayerView` that was asked for; its job says of what")
+    layer_error = traitlets.Unicode("", help="why there is no view of the layers, or nothing")
+    layer_times = traitlets.Any(None, help="how long each layer takes: an `Estimate` in ms by its name")
+    outlook = traitlets.Any(None, help="the `Outlook` of the newest row on other devices, while a panel shows it")
+    outlook_error = traitlets.Unicode("", help="why there is no outlook, or nothing")
+    layer = traitlets.Unicode("", help="the layer that is looked at, in all panels")
+    selected = traitlets.Unicode("", help="the key of the row that is looked at, in all panels, or nothing")
+    drawing = traitlets.Any(None, help="the newest `Drawing` that was asked for; its job says of what")
+    drawing_error = traitlets.Unicode("", help="why there is no drawing, or nothing")
 
     engine = traitlets.Any(help="the bridge that answers changes; see `widgets.bridge.connect`")
 

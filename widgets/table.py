@@ -3,92 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
 
-_ESM = """
-export default {
-  render({ model, el }) {
-    const box = document.createElement("div");
-    box.className = "dsw-scroll";
-    el.append(box);
-    let by = null, down = false;
-    const cell = (tag, text, number) => {
-      const node = document.createElement(tag);
-      node.textContent = text;
-      if (number) node.className = "number";
-      return node;
-    };
-    const draw = () => {
-      const columns = model.get("columns"), rows = [...model.get("rows")], actions = model.get("actions");
-      box.replaceChildren();
-      if (!rows.length) {
-        const empty = document.createElement("p");
-        empty.className = "dsw-quiet";
-        empty.textContent = model.get("empty");
-        box.append(empty);
-        return;
-      }
-      if (by !== null) {
-        const order = (a, b) => (a > b) - (a < b);
-        rows.sort((a, b) => (down ? -1 : 1) * order(a.cells[by].sort, b.cells[by].sort));
-      }
-      const table = document.createElement("table"), head = table.createTHead().insertRow(), body = table.createTBody();
-      columns.forEach((column, index) => {
-        const th = cell("th", "", column.number), button = document.createElement("button");
-        th.scope = "col";
-        button.textContent = column.title + (by === index ? (down ? " ↓" : " ↑") : "");
-        button.style.cssText = "all:unset;cursor:pointer;font-weight:600";
-        button.addEventListener("click", () => { down = by === index ? !down : false; by = index; draw(); });
-        th.setAttribute("aria-sort", by === index ? (down ? "descending" : "ascending") : "none");
-        th.append(button);
-        head.append(th);
-      });
-      head.append(cell("th", ""));
-      for (const row of rows) {
-        const tr = body.insertRow();
-        columns.forEach((column, index) => tr.append(cell("td", row.cells[index].text, column.number)));
-        const last = tr.insertCell();
-        last.style.whiteSpace = "nowrap";
-        for (const action of actions) {
-          const button = document.createElement("button");
-          button.className = "jupyter-button widget-button";
-          button.style.cssText = "width:auto;margin:0 4px 0 0;height:26px;line-height:26px";
-          button.textContent = action.title;
-          button.setAttribute("aria-label", action.title + ": " + row.cells[0].text);
-          button.addEventListener("click", () => model.send({ action: action.name, key: row.key }));
-          last.append(button);
-        }
-      }
-      box.append(table);
-    };
-    model.on("change:rows change:columns", draw);
-    draw();
-    return () => model.off("change:rows change:columns", draw);
-  },
-};
-"""
-
 
 class Table(anywidget.AnyWidget):
-    """Rows of cells `{"text": shown, "sort": compared}`, each row with a key; actions call back with that key."""
+    """Rows of cells `{"text": shown, "sort": compared}`, each row with a key; actions call back with that key.
 
-    _esm = _ESM
+    A cell with an address, `"href": "https://..."`, is a link; one with a share, `"bar": 0.4`, has a bar of that length
+    behind its text; one whose `sort` is None sorts last. A column may have a `hint`, and sort the `largest` first.
+    With `picked`, rows can be picked, and `selected` is the key of the one that is marked.
+
+    A row may show an action under another face, `"faces": {"Star": "★"}`, and as a switch, `"pressed": {"Star": True}`.
+    With `sorted_by`, a click on a heading sorts nothing here but calls back with the number of the column and whether
+    the largest come first: the rows are part of many more.
+    `order` is what the headings then show.
+    """
+
+    _esm = Path(__file__).with_suffix(".js")
     columns = traitlets.List().tag(sync=True)
     rows = traitlets.List().tag(sync=True)
     actions = traitlets.List().tag(sync=True)
     empty = traitlets.Unicode().tag(sync=True)
+    pickable = traitlets.Bool().tag(sync=True)
+    selected = traitlets.Unicode().tag(sync=True)
+    ordered = traitlets.Bool().tag(sync=True)
+    order = traitlets.Tuple(traitlets.Int(), traitlets.Bool(), default_value=(-1, False)).tag(sync=True)
 
     def __init__(
-        self, columns: list[dict[str, object]], actions: dict[str, Callable[[str], None]], empty: str = "Nothing yet."
+        self,
+        columns: list[dict[str, object]],
+        actions: dict[str, Callable[[str], None]],
+        empty: str = "Nothing yet.",
+        picked: Callable[[str], None] | None = None,
+        sorted_by: Callable[[int, bool], None] | None = None,
     ) -> None:
-        self._actions = actions
+        self._actions, self._picked, self._sorted_by = actions, picked, sorted_by
         named = [{"name": name, "title": name} for name in actions]
-        super().__init__(columns=columns, rows=[], actions=named, empty=empty)
+        can = {"pickable": picked is not None, "ordered": sorted_by is not None}
+        super().__init__(columns=columns, rows=[], actions=named, empty=empty, **can)
         self.on_msg(self._act)
 
-    def _act(self, widget: object, content: dict[str, str], buffers: object) -> None:
+    def _act(self, widget: object, content: dict[str, Any], buffers: object) -> None:
         action = self._actions.get(str(content.get("action")))
         if action is not None:
             action(str(content.get("key")))
+        if self._picked is not None and "picked" in content:
+            self._picked(str(content["picked"]))
+        column, down = content.get("sorted"), content.get("down")
+        if self._sorted_by is not None and isinstance(column, int) and 0 <= column < len(self.columns):
+            self._sorted_by(column, bool(down))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+from workbench.recipe import Recipe
 from workbench.result import Estimate
 
 
@@ -17,6 +18,18 @@ def quantity(value: float, unit: str = "") -> str:
         size, prefix = size / 1000, larger
     digits = f"{size:.0f}" if not prefix and size == round(size) else f"{size:.3g}"
     return f"{digits} {prefix}{symbol}".strip()
+
+
+def milliseconds(value: float) -> str:
+    """Return a time in words: 1234 is `1.23 s`, 0.5 is `500 µs`."""
+    return (
+        quantity(value / 1000, "s") if value >= 1000 else f"{value:.3g} ms" if value >= 1 else f"{1000 * value:.3g} µs"
+    )
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return what a network was made by, in words; without any step it is the original."""
+    return str(recipe) if recipe.steps else "the original"
 
 
 def percent(fraction: float, digits: int = 1) -> str:
@@ -39,10 +52,32 @@ def estimate_text(estimate: Estimate) -> str:
     return quantity(estimate.value, unit)
 
 
+def points(value: float) -> str:
+    """Return a difference of two fractions in percentage points: -0.004 is `−0.4`, and nothing is `0.0`."""
+    rounded = round(100 * value, 1)
+    return f"{rounded:+.1f}".replace("-", "−") if rounded else "0.0"
+
+
+def change_text(estimate: Estimate) -> str:
+    """Return a difference with the wider side of its interval: `−0.4 ± 0.5 points`."""
+    side = max(estimate.high - estimate.value, estimate.value - estimate.low)
+    return f"{points(estimate.value)} ± {100 * side:.1f} points"
+
+
+def change_range(estimate: Estimate) -> str:
+    """Return the interval of a difference of two fractions: `−1.2 to +0.3 points`."""
+    return f"{points(estimate.low)} to {points(estimate.high)} points"
+
+
+def capitalised(text: str) -> str:
+    """Return a text with a capital letter in front."""
+    return text[:1].upper() + text[1:]
+
+
 def label(name: str) -> str:
     """Return a field name as a label: `per_channel` is `Per channel`."""
     words = {"lr": "learning rate"}.get(name, name.replace("_", " "))
-    return words[:1].upper() + words[1:]
+    return capitalised(words)
 
 
 def escape(text: object) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,13 @@ def free_port() -> int:
 
 
 def wait_until_served(url: str, process: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+    """Wait until somebody listens. Asking for the page would start a kernel for nobody."""
+    address = urllib.parse.urlsplit(url)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert process.poll() is None, f"the server ended:\n{log.read_text()}"
         try:
-            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310  # our own address
+            socket.create_connection((address.hostname, address.port), timeout=2).close()
         except OSError:
             time.sleep(0.2)
         else:
@@ -35,11 +38,18 @@ def wait_until_served(url: str, process: subprocess.Popen, log: Path, seconds: f
     pytest.fail(f"nothing is served after {seconds} s:\n{log.read_text()}")
 
 
-def serve(arguments: list[str], url: str, home: Path):
+def serve(arguments: list[str], url: str, home: Path, *, threads: int | None = 1):
+    """Serve until the generator ends.
+
+    Solved weights differ in their last bits between numbers of threads: one, as in the tests, makes both the same.
+    With None the command decides, as for a person.
+    """
     log = home / "server.log"
     environment = {**os.environ, "WORKBENCH_HOME": str(home), "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(home)}
     environment |= {"JUPYTER_DATA_DIR": str(home), "IPYTHONDIR": str(home)}
-    environment.pop("OMP_NUM_THREADS", None)  # as for a person: the command decides
+    environment.pop("OMP_NUM_THREADS", None)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment, cwd=home)
     (home / "server.pid").write_text(str(process.pid))
@@ -65,11 +75,21 @@ def voila(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab whose root is the project's notebooks."""
-    port, home = free_port(), tmp_path_factory.mktemp("lab")
-    arguments = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
-    arguments += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
-    arguments += ["--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.news_url=None"]
+    """The address of JupyterLab, see `serve_lab`."""
+    yield from serve_lab(tmp_path_factory.mktemp("lab"))
+
+
+def serve_lab(home: Path):
+    """Serve JupyterLab as `workbench lab` opens it, but without a password, and with its insides within reach."""
+    port = free_port()
+    settings = {
+        "IdentityProvider": {"token": ""},
+        "ServerApp": {"password": ""},
+        "LabApp": {"expose_app_in_browser": True},
+    }
+    (home / "jupyter_lab_config.json").write_text(json.dumps(settings))
+    # a copy of the notebooks: JupyterLab saves what it has open
+    arguments = ["-m", "workbench", "lab", "--no-browser", "--port", str(port), "--folder", str(home / "notebooks")]
     yield from serve(arguments, f"http://127.0.0.1:{port}/lab", home)
 
 
@@ -80,9 +100,10 @@ class Dashboard:
         self.page = page
         self.scope = scope or page.locator("body")
 
-    def ready(self, seconds: float = 90) -> None:
-        """Wait until the original was measured on all test images."""
+    def ready(self, seconds: float = 180) -> None:
+        """Wait until the plot is there and the original was measured on all test images."""
         self.number("accuracy").wait_for(timeout=1000 * seconds)
+        self.scope.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=1000 * seconds)
         self.settled(seconds)
 
     def settled(self, seconds: float = 30) -> None:
@@ -132,10 +153,41 @@ class Dashboard:
 def dashboard(page, voila):
     """The dashboard in Voila, loaded and measured."""
     page.set_viewport_size({"width": 1280, "height": 1000})
-    page.goto(voila)
+    page.goto(voila, timeout=120_000)
     found = Dashboard(page)
     found.ready()
     return found
+
+
+@pytest.fixture(scope="session")
+def browser_tests():
+    """This module, for tests that serve something of their own."""
+    return sys.modules[__name__]
+
+
+def _violations(page, within: str | None = None) -> list[str]:
+    """Return what axe-core calls moderate, serious or critical, one line for each node; `within` is a selector.
+
+    Frames are left out: the only one is Netron's drawing, whose numbers stand in the table beside it.
+    """
+    from axe_playwright_python.base import AXE_SCRIPT
+
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate(
+        "(within) => axe.run(within ?? document, { iframes: false, resultTypes: ['violations'] })", within
+    )
+    return [
+        f"{rule['impact']} {rule['id']} at {node['target']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+        if rule["impact"] != "minor"
+    ]
+
+
+@pytest.fixture(scope="session")
+def violations():
+    """Scans a page with axe-core."""
+    return _violations
 
 
 @pytest.fixture

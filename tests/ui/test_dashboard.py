@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+from playwright.sync_api import expect
 
 from workbench.export.packed import describe, unpack
 from workbench.images import Preprocess, View
@@ -109,10 +112,14 @@ def test_the_downloaded_file_is_as_long_as_shown_and_as_accurate(dashboard):
 
 def test_every_control_can_be_reached_and_moved_by_keys(dashboard):
     page = dashboard.page
+    size = dashboard.value("size_bytes")
     dashboard.tick("Weight pruning")
+    dashboard.wait_for_change("size_bytes", size)
+    # a point that is still solved or measured cannot be saved: its button takes no focus
+    expect(page.get_by_role("button", name="Save this point")).to_be_enabled(timeout=60_000)
     seen = []
     page.locator("select").first.focus()
-    for _ in range(40):
+    for _ in range(120):
         page.keyboard.press("Tab")
         name = page.evaluate(
             "() => { const e = document.activeElement;"
@@ -132,10 +139,12 @@ def test_a_saved_point_survives_a_reload_and_goes_back_into_the_sliders(dashboar
     page = dashboard.page
     row = pruned_and_rounded(dashboard)
     page.get_by_role("button", name="Save this point").click()
-    restore = page.get_by_role("button", name=re.compile("Restore: weight pruning .*80 %.*bits 4"))
+    restore = page.get_by_role("button", name=re.compile("Restore: weight pruning .*80 %.*bits 4")).first
+    page.get_by_role("button", name="Show the history").click()
     restore.wait_for()
     page.goto(voila)
     dashboard.ready()
+    page.get_by_role("button", name="Show the history").click()
     restore.wait_for()
     assert dashboard.value("size_bytes") != row.estimates["size_bytes"].value
     restore.click()
@@ -146,7 +155,9 @@ def test_a_saved_point_survives_a_reload_and_goes_back_into_the_sliders(dashboar
     dashboard.settled()
     check_numbers(dashboard, row)
     assert page.get_by_role("slider", name="Ratio (%)").first.get_attribute("aria-valuetext") == "80"
-    page.get_by_role("button", name=re.compile("Remove: weight pruning .*80 %.*bits 4")).click()
+    home = page.locator(".dsw-panel").filter(has=page.get_by_role("heading", name="History", exact=True))
+    home.locator("tr[data-key]").filter(has=restore).locator("td").first.click()
+    home.get_by_role("button", name="Remove", exact=True).click()
     restore.wait_for(state="detached")
 
 
@@ -170,6 +181,89 @@ def test_a_click_on_a_point_puts_its_recipe_back_into_the_sliders(dashboard):
     assert not page.get_by_label("Weight pruning", exact=True).is_checked()
 
 
+NOT_YET = "not yet what you asked for"
+WATCH = """
+() => {
+  window.seen = [];
+  const look = () => {
+    const marked = document.querySelector('.dsw-provisional') !== null;
+    if (seen.length === 0 || seen.at(-1) !== marked) seen.push(marked);
+  };
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true });
+}
+"""
+
+
+def test_a_position_that_is_not_prepared_is_marked_until_it_is_solved(dashboard):
+    page = dashboard.page
+    pruned_and_rounded(dashboard)
+    page.evaluate(WATCH)
+    size = dashboard.value("size_bytes")
+    dashboard.slide("Weight pruning", "Ratio (%)", "ArrowRight", 17)
+    dashboard.wait_for_change("size_bytes", size)
+    row = measured(techniques.get("magnitude")(ratio=0.97), techniques.get("weight_bits")(bits=4))
+    page.wait_for_function(
+        "n => Number(document.querySelector('[data-estimate=size_bytes]').dataset.value) === n",
+        arg=row.estimates["size_bytes"].value,
+    )
+    dashboard.settled()
+    assert page.evaluate("() => window.seen.slice(-2)") == [True, False]
+    check_numbers(dashboard, row)
+    assert point_on_plot(page)[0] == row.estimates["size_bytes"].value
+    assert page.evaluate(
+        "name => document.querySelector('.js-plotly-plot').data.find(t => t.name === name).x.length", NOT_YET
+    ) in (0, None)
+    told = page.locator("[role=status]").get_by_text("points against the original")
+    assert re.search(r"[−+]?\d\.\d ± \d\.\d points", told.text_content())
+
+
+def test_a_contest_runs_and_its_method_is_used(dashboard):
+    page = dashboard.page
+    dashboard.tick("Weight bits")
+    dashboard.slide("Weight bits", "Bits", "ArrowLeft", 5)
+    page.get_by_role("button", name="Show the comparison").click()
+    page.get_by_role("button", name="Compare methods").click()
+    page.get_by_text(re.compile(r"^done: \d+ methods on \d+ validation images")).wait_for(timeout=120_000)
+    panel = page.locator(".dsw-panel").filter(has=page.get_by_role("heading", name="Compare methods"))
+    assert panel.get_by_text("(what auto uses)").count() == 1
+    assert panel.get_by_text("(control)").count() == 1
+    assert panel.locator(".js-plotly-plot").get_by_text("GPTQ").count() == 1
+    link = panel.get_by_role("link", name="arxiv.org/abs/2210.17323")
+    assert link.get_attribute("href") == "https://arxiv.org/abs/2210.17323"
+    panel.get_by_role("button", name="Use: GPTQ").click()
+    row = measured(techniques.get("weight_bits")(bits=3, method="gptq"))
+    page.wait_for_function(
+        "n => Number(document.querySelector('[data-estimate=size_bytes]').dataset.value) === n",
+        arg=row.estimates["size_bytes"].value,
+    )
+    dashboard.settled()
+    check_numbers(dashboard, row)
+
+
+def test_what_changed_its_answer_is_shown_as_pictures(dashboard):
+    page = dashboard.page
+    page.get_by_role("button", name="Show the pictures").click()
+    dashboard.tick("Weight pruning")
+    dashboard.slide("Weight pruning", "Ratio (%)", "End", 1)
+    row = measured(techniques.get("magnitude")(ratio=0.99))
+    flips = row.details["accuracy"]["flips"]
+    page.wait_for_function(
+        "n => Number(document.querySelector('[data-estimate=size_bytes]').dataset.value) === n",
+        arg=row.estimates["size_bytes"].value,
+    )
+    dashboard.settled()
+    for flip in flips:
+        words = f"test image {flip['index']}, {flip['label']}: the original said {flip['was']}, this network says"
+        page.get_by_alt_text(f"{words} {flip['now']}", exact=True).wait_for(timeout=20_000)
+    images = page.locator(".dsw-flips img")
+    assert images.count() == len(flips) > 0
+    assert images.first.evaluate("e => [e.naturalWidth, e.naturalHeight, getComputedStyle(e).imageRendering]") == [
+        8,
+        8,
+        "pixelated",
+    ]
+
+
 def test_distillation_reports_draws_its_control_and_leaves_the_sliders_usable(dashboard):
     page = dashboard.page
     pruned_and_rounded(dashboard)
@@ -182,7 +276,8 @@ def test_distillation_reports_draws_its_control_and_leaves_the_sliders_usable(da
     page.get_by_text("no teacher:").wait_for(timeout=90_000)
     page.get_by_text(re.compile("^done")).wait_for(timeout=90_000)
     assert page.get_by_text(re.compile("control did as well or better|ahead of its control|beats its control")).count()
-    assert page.get_by_role("button", name=re.compile("Restore: .*distillation \\(temperature 5")).count() == 2
+    page.get_by_role("button", name="Show the history").click()
+    expect(page.get_by_role("button", name=re.compile("Restore: .*distillation \\(temperature 5"))).to_have_count(2)
     curves = page.evaluate(
         "() => document.querySelectorAll('.js-plotly-plot')[1].data.map(t => Array.from(t.y._inputArray ?? t.y).length)"
     )
@@ -201,6 +296,21 @@ def test_cancel_stops_a_training_and_keeps_the_page_alive(dashboard):
     size = dashboard.value("size_bytes")
     dashboard.tick("Weight bits")
     dashboard.wait_for_change("size_bytes", size)
+
+
+def test_a_page_that_is_left_takes_its_kernel_with_it(dashboard):
+    page = dashboard.page
+    kernel = page.evaluate("() => JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+
+    def alive():
+        return any(kernel in word for each in psutil.process_iter(["cmdline"]) for word in each.info["cmdline"] or ())
+
+    assert alive()
+    page.goto("about:blank")
+    end = time.monotonic() + 20
+    while alive():
+        assert time.monotonic() < end, "the kernel is still there"
+        time.sleep(0.2)
 
 
 def test_a_tab_closed_during_a_training_harms_nobody(dashboard, voila, make_dashboard):
@@ -224,6 +334,15 @@ def test_a_model_without_weights_is_refused_in_one_sentence_and_the_page_goes_on
     page.get_by_label("Model", exact=True).select_option("digits-mlp")
     dashboard.ready()
     assert page.get_by_role("alert").count() == 0
+
+
+def test_a_wrong_token_sees_a_login_and_no_network(page, voila):
+    server, _, _ = voila.partition("?")
+    page.goto(f"{server}?token=guessed")
+    expect(page.get_by_label(re.compile("password or token", re.IGNORECASE))).to_be_visible()
+    expect(page.locator(".dsw")).to_have_count(0)
+    told = page.request.post(f"{server}voila/api/shutdown/any?token=guessed")
+    assert told.status == 403
 
 
 def test_nothing_is_asked_from_outside_but_the_icon_font(page, voila, make_dashboard):
@@ -256,12 +375,3 @@ def test_lab_the_point_moves_with_its_interval_and_its_bytes(in_lab, tmp_path):
     check_numbers(in_lab, row)
     assert point_on_plot(in_lab.page)[0] == row.estimates["size_bytes"].value
     in_lab.page.screenshot(path=tmp_path / "lab.png")
-
-
-def test_lab_dark_theme_reaches_the_plot(in_lab, tmp_path):
-    page = in_lab.page
-    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
-    page.wait_for_function(
-        "() => document.querySelector('.js-plotly-plot').layout.font.color === '#e8e8e8'", timeout=20_000
-    )
-    page.screenshot(path=tmp_path / "lab-dark.png")

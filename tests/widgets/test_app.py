@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 
 import pytest
 
-from widgets import bridge
 from widgets.app import Workbench
+from widgets.bridge import engine
+from widgets.panels._panel import Panel
 from widgets.panels.tradeoff import restore
+from workbench.ahead import Ahead
 from workbench.errors import Refused
 from workbench.recipe import Recipe
 from workbench.registry import techniques
@@ -29,7 +32,8 @@ def until(condition, seconds=60.0):
 
 def settled(app):
     state = app.state
-    return not state.busy and (state.error or (state.current and state.current.job == state.job))
+    with state.lock:  # whoever changes it holds the lock until all panels have drawn
+        return not state.busy and (state.error or (state.current and state.current.job == state.job))
 
 
 @pytest.fixture
@@ -42,10 +46,11 @@ def store(tmp_path):
 @pytest.fixture
 def app(store):
     made = Workbench("digits-mlp", store=store)
+    made.state.page._handle_custom_msg({"shown": True}, [])  # as a page does that opens
     until(lambda: settled(made))
     yield made
-    made.engine.cancel_training()
-    until(lambda: not made.engine.training)
+    made.engine.training.cancel()
+    until(lambda: not made.engine.training.running)
 
 
 def measured(*steps):
@@ -122,16 +127,20 @@ def test_the_saved_file_is_as_long_as_shown(app, store):
     until(lambda: sent)
     assert sent[0][0]["name"].endswith(".dsw")
     assert sent[0][1] == [store.packed(row.key)]
-    assert app.results.table.rows[0]["key"] == row.key
-    app.engine.remove(row.key)
-    assert app.state.saved == ()
+    app.history.opened.value = True
+    until(lambda: row.key in [shown["key"] for shown in app.history.table.rows])
+    app.history._pick(row.key)
+    until(lambda: app.history.table.selected == row.key)
+    app.history.remove.click()
+    until(lambda: app.state.saved == ())
+    assert not store.has(row.key)
 
 
 def test_a_training_saves_its_point_and_its_control(app):
     app.training.choice.value = "distill"
     app.training.form.controls["epochs"].value = 0.5
     app.training.go.click()
-    until(lambda: app.training.told.value.find("done") > 0)
+    until(lambda: app.training.work.told.value.find("done") > 0)
     assert len(app.state.saved) == 2
     assert [row.job.recipe.is_control for row in app.state.saved] == [False, True]
     assert app.training.outcome.value.count("<li>") == 2
@@ -153,9 +162,9 @@ def test_cancel_keeps_what_was_finished_and_the_sliders_alive(app):
     app.training.choice.value = "finetune"
     app.training.form.controls["epochs"].value = 50
     app.training.go.click()
-    until(lambda: "step" in app.training.told.value)
-    app.training.stop.click()
-    until(lambda: "cancelled" in app.training.told.value, seconds=5)
+    until(lambda: "step" in app.training.work.told.value)
+    app.training.work.stop.click()
+    until(lambda: "cancelled" in app.training.work.told.value, seconds=5)
     assert app.state.saved == ()
     app.recipe.forms["weight_bits"].on.value = True
     until(lambda: settled(app))
@@ -194,15 +203,21 @@ def test_a_store_that_cannot_be_opened_is_told_and_the_sliders_still_work(tmp_pa
     until(lambda: str(blocked) in app.tradeoff.alert.value)
 
 
-def test_names_from_anybody_are_shown_as_text(app):
+def test_a_name_that_means_no_model_is_told_as_text_and_changes_nothing(app):
+    until(lambda: settled(app))
+    before = app.state.model, app.state.baseline, app.state.current
     app.model.other.value = "<img src=x onerror=alert(1)>"
-    until(lambda: app.state.error)
-    assert "<img" not in app.model._alert.value
-    assert "&lt;img" in app.model._alert.value
+    assert "&lt;img" in app.model.mistyped.value
+    assert "<img" not in app.model.mistyped.value
+    assert (app.state.model, app.state.baseline, app.state.current) == before
+    assert app.state.error == ""
+    app.model.other.value = "digits-cnn"
+    assert app.model.mistyped.value == ""
+    assert app.state.model == ModelRef(name="digits-cnn")
 
 
 def test_a_refusal_of_a_model_that_was_left_meanwhile_is_not_shown(app, monkeypatch):
-    real, asked = bridge.prepare, []
+    real, asked = engine.prepare, []
 
     def slow(job, **options):
         if job.model.name == "lenet5":
@@ -211,7 +226,7 @@ def test_a_refusal_of_a_model_that_was_left_meanwhile_is_not_shown(app, monkeypa
             raise Refused("these weights cannot be had")
         return real(job, **options)
 
-    monkeypatch.setattr(bridge, "prepare", slow)
+    monkeypatch.setattr(engine, "prepare", slow)
     app.model.model.value = "lenet5"
     until(lambda: asked)
     app.model.model.value = "digits-cnn"
@@ -228,9 +243,9 @@ def test_rows_that_do_not_compare_are_not_drawn_together(app, store):
     mine = app.state.saved[0]
     other = dataclasses.replace(mine, key="of-other-test-images")
     store.add(other, b"")
-    app.engine.reload()
+    app.engine.saved.reload()
     assert [row.key for row in app.state.saved] == [mine.key]
-    app.engine.remove(other.key)
+    app.engine.saved.remove(other.key)
     assert store.has(other.key), "only what is shown can be removed"
 
 
@@ -240,9 +255,9 @@ def test_a_restored_training_does_not_start_one(app):
     app.state.put(recipe=Recipe((step,)))
     until(lambda: app.state.error)
     assert app.training.form.value == step
-    assert not app.engine.training
+    assert not app.engine.training.running
     app.training.form.controls["epochs"].value = 1.0
-    until(lambda: "done" in app.training.told.value)
+    until(lambda: "done" in app.training.work.told.value)
     assert app.state.saved[0].job.recipe == Recipe((techniques.get("finetune")(epochs=1.0),))
 
 
@@ -267,7 +282,7 @@ def test_a_model_whose_data_nobody_has_keeps_the_data_that_are_open(app):
 def test_a_recipe_that_is_refused_leaves_no_number_to_save(app):
     app.recipe.text.value = Recipe((MAGNITUDE(layers={"nope": 0.5}),)).to_json()
     app.recipe.apply.click()
-    until(lambda: app.state.error)
+    until(lambda: settled(app))
     assert "nope" in app.state.error
     assert app.state.current is None
     assert app.tradeoff.save.disabled
@@ -279,7 +294,7 @@ def test_a_pasted_recipe_is_trained_as_it_is(app):
     app.state.put(recipe=pasted)
     until(lambda: "press Train" in app.state.error)
     app.training.go.click()
-    until(lambda: "done" in app.training.told.value)
+    until(lambda: "done" in app.training.work.told.value)
     until(lambda: settled(app) and not app.state.error)
     assert app.state.current.job.recipe == pasted
 
@@ -308,3 +323,151 @@ def test_another_axis_changes_plot_and_sentence(app):
     app.tradeoff.axis.value = "parameters"
     assert "17.2 k" in app.tradeoff._told.value
     assert app.tradeoff.figure.layout.xaxis.title.text == "Parameters"
+
+
+def test_a_position_that_is_not_prepared_is_marked_until_it_is_solved(app):
+    app.engine.meanwhile.cancel()
+    rows = []
+    app.state.observe(lambda change: rows.append(change.new), ["current"])
+    app.state.put(recipe=Recipe((MAGNITUDE(ratio=0.975),)))
+    until(lambda: settled(app))
+    shown = [row for row in rows if row is not None and row.job == app.state.job]
+    assert shown[0].provisional
+    assert not shown[-1].provisional
+    assert shown[-1].final
+    assert not any(row.provisional or not row.final for row in app.state.trail)
+    until(lambda: app.state.doing == "")
+
+
+def test_what_stands_in_can_neither_be_saved_nor_taken_away(app):
+    row = dataclasses.replace(app.state.current, provisional=("something else",), final=False)
+    app.state.put(current=row, busy=True)
+    assert app.tradeoff.save.disabled
+    assert app.tradeoff.download.disabled
+    app.tradeoff._save()
+    app.tradeoff._deliver()
+    assert app.engine.files.thread.started == 0
+
+
+def test_the_line_about_prepared_positions_is_never_stale(app):
+    app.state.put(ahead=Ahead(done=12, of=22, trace_bytes=6_000_000))
+    assert "12 of 22 slider positions prepared, 6 MB" in app.recipe._ahead.value
+    app.state.put(ahead=Ahead(done=22, of=22, trace_bytes=6_000_000))
+    assert "Sliders prepared, 6 MB" in app.recipe._ahead.value
+    app.state.put(recipe=Recipe((MAGNITUDE(layers={"nope": 0.5}),)))  # refused: nothing is prepared for it
+    assert "prepared" not in app.recipe._ahead.value
+    until(lambda: app.state.error)
+    assert app.state.ahead is None
+
+
+def test_a_move_in_the_moment_of_an_answer_stops_what_the_answer_begins(app, monkeypatch):
+    refused = Recipe((MAGNITUDE(layers={"nope": 0.5}),))
+    mover = threading.Thread(target=lambda: app.state.put(recipe=refused))
+    submit = app.engine.meanwhile.thread.submit
+
+    def late(task):
+        if not mover.ident:
+            mover.start()
+            mover.join(0.5)
+        submit(task)
+
+    monkeypatch.setattr(app.engine.meanwhile.thread, "submit", late)
+    app.state.put(recipe=Recipe((BITS(bits=8, method="nearest"),)))
+    until(lambda: app.state.error)
+    until(lambda: not app.engine.meanwhile.thread.running)
+    assert app.state.ahead is None
+
+
+def test_sliders_are_prepared_when_nobody_waits(app):
+    app.state.put(recipe=Recipe((BITS(bits=4),)))
+    until(lambda: "Sliders prepared" in app.recipe._ahead.value)
+    rows = []
+    app.state.observe(lambda change: rows.append(change.new), ["current"])
+    app.state.put(recipe=Recipe((BITS(bits=3),)))
+    until(lambda: settled(app))
+    assert not [row.provisional for row in rows if row.provisional]
+
+
+def test_the_contest_of_a_step_puts_the_method_that_is_used_into_the_recipe(app):
+    recipe = Recipe((MAGNITUDE(ratio=0.6, scope="layer"), BITS(bits=3)))
+    app.state.put(recipe=recipe)
+    until(lambda: settled(app))
+    panel = app.contest
+    panel.opened.value = True
+    assert [title for title, _ in panel.choice.options] == ["1. Weight pruning", "2. Weight bits"]
+    panel.choice.value = 1
+    panel.go.click()
+    until(lambda: "done" in panel.work.told.value)
+    assert panel.work.alert.value == ""
+    options = next(field.spec.options for field in BITS.fields() if field.name == "method")
+    assert {rival.step.method for rival in panel._info.rivals} == {*options} - {"auto"}
+    assert [rival.role for rival in panel._info.rivals].count("auto") == 1
+    assert [rival.role for rival in panel._info.rivals].count("control") == 1
+    key = next(row["key"] for row in panel.table.rows if row["cells"][0]["text"].startswith("GPTQ"))
+    panel.table._act(panel.table, {"action": "Use", "key": key}, [])
+    assert app.state.recipe == Recipe((recipe.steps[0], BITS(bits=3, method="gptq")))
+    assert panel.choice.value == 1
+
+
+def test_a_contest_can_be_cancelled_and_a_newer_one_takes_its_place(app):
+    panel = app.contest
+    panel.opened.value = True
+    app.state.put(recipe=Recipe((MAGNITUDE(ratio=0.6), BITS(bits=3))))
+    panel.go.click()
+    until(lambda: panel._entries)
+    panel.work.stop.click()
+    until(lambda: "cancelled" in panel.work.told.value, seconds=5)
+    assert panel.work.stop.disabled
+    panel.go.click()
+    panel.choice.value = 1
+    panel.go.click()
+    until(lambda: "done" in panel.work.told.value)
+    assert {entry.step.name for entry in panel._entries} == {"weight_bits"}
+
+
+def test_a_contest_does_not_follow_to_another_model(app):
+    panel = app.contest
+    panel.opened.value = True
+    assert panel._choose.layout.display == "none", "there is nothing to compare yet"
+    app.state.put(recipe=Recipe((BITS(bits=3),)))
+    panel.go.click()
+    app.model.model.value = "digits-cnn"
+    until(lambda: settled(app))
+    assert panel._shown.layout.display == "none"
+    assert panel.work.told.value == ""
+    assert panel.work.stop.disabled
+
+
+@pytest.mark.parametrize("key", ["", "99", "-1", "x"])
+def test_a_row_that_is_not_there_changes_nothing(app, key):
+    before = app.state.recipe
+    app.contest.opened.value = True
+    app.contest.table._act(app.contest.table, {"action": "Use", "key": key}, [])
+    assert app.state.recipe == before
+
+
+def test_pictures_are_made_only_while_somebody_looks(app):
+    app.state.put(recipe=Recipe((MAGNITUDE(ratio=0.98),)))
+    until(lambda: settled(app))
+    assert (app.engine.pictures.thread.started, app.flips.built) == (0, False)
+    app.flips.opened.value = True
+    until(lambda: "<img" in app.flips.grid.value)
+    flips = app.state.current.details["accuracy"]["flips"]
+    assert app.flips.grid.value.count("<img") == len(flips)
+    assert all(f"test image {flip['index']}, {flip['label']}:" in app.flips.grid.value for flip in flips)
+    app.state.put(recipe=Recipe())
+    until(lambda: settled(app))
+    assert app.flips.grid.value == ""
+
+
+def test_opening_a_panel_changes_nothing_that_others_show(app):
+    recipe = Recipe((BITS(bits=8, layers={"fc3": 4}),))
+    app.state.put(recipe=recipe, layer="fc2")
+    until(lambda: settled(app))
+    folded = [panel for panel in vars(app).values() if isinstance(panel, Panel) and panel.folded]
+    assert len(folded) > 10
+    for panel in folded:
+        panel.opened.value = True
+        assert (app.state.layer, app.state.recipe) == ("fc2", recipe), panel.title
+    until(lambda: settled(app))
+    assert (app.state.layer, app.state.recipe) == ("fc2", recipe)

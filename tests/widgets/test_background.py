@@ -114,3 +114,14 @@ def test_a_listener_that_fails_does_not_stop_the_thread(background, caplog):
     background.submit(Task(work=lambda report: ran.set()))
     assert ran.wait(5)
     assert "a panel did this" in caplog.text
+
+
+def test_once_it_has_left_it_rests_and_begins_nothing_more(background):
+    begun, stopped, ended = [], [], []
+    background.submit(Task(work=forever(begun, stopped), ended=lambda outcome, _: ended.append(outcome)))
+    until(lambda: begun)
+    background._leave()
+    assert (stopped, background.running) == ([0], False)
+    background.submit(Task(work=forever(begun, stopped, 1), ended=lambda outcome, _: ended.append(outcome)))
+    until(lambda: len(ended) == 2)
+    assert (begun, ended) == ([0], [Outcome.CANCELLED] * 2)

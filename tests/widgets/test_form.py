@@ -117,6 +117,17 @@ def test_models_are_offered_and_an_unknown_one_is_kept(form):
     assert form.controls["teacher"].inner.value == "c-net"
 
 
+def test_other_models_on_offer_change_no_value_on_the_way(form):
+    form.models = ("a-net", "b-net")
+    form.on.value = True
+    form.value = Sample(teacher="b-net")
+    seen = []
+    form.observe(lambda change: seen.append(change["new"]), "value")
+    form.models = ("c-net", "b-net")
+    assert form.value == Sample(teacher="b-net")
+    assert seen == []
+
+
 def test_a_layer_gets_a_value_of_its_own_and_loses_it(form):
     form.on.value = True
     form.layers = ("conv1", "fc")
@@ -133,7 +144,8 @@ def test_a_layer_gets_a_value_of_its_own_and_loses_it(form):
 def test_names_of_layers_are_shown_as_text_not_as_html(form):
     form.value = Sample(layers={"<img src=x>": 0.5})
     assert "<img" not in form.controls["layers"]._list.value
-    assert "<paper>" not in form._about.value
+    *_, about = form._fields.children
+    assert "<paper>" not in about.value
 
 
 @pytest.mark.parametrize("technique", list(techniques), ids=lambda t: t.name)

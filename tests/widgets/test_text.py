@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from widgets.text import interval, label, percent, quantity
+from widgets.text import change_text, interval, label, percent, points, quantity
 from workbench.result import Estimate
 
 
@@ -30,3 +30,13 @@ def test_percent_and_interval():
 def test_label():
     assert label("per_channel") == "Per channel"
     assert label("lr") == "Learning rate"
+
+
+@pytest.mark.parametrize(("value", "text"), [(-0.004, "−0.4"), (0.0123, "+1.2"), (0.0, "0.0"), (-0.0004, "0.0")])
+def test_points(value, text):
+    assert points(value) == text
+
+
+def test_a_change_is_told_with_the_wider_side_of_its_interval():
+    change = Estimate(value=-0.004, low=-0.010, high=0.001, how="measured", unit="fraction")
+    assert change_text(change) == "−0.4 ± 0.6 points"

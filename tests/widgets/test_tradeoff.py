@@ -6,7 +6,17 @@ import dataclasses
 
 import pytest
 
+from widgets.figures import sensitivity
+from widgets.figures._figure import figure_widget
+from widgets.figures.architectures import architectures_figure
+from widgets.figures.attempts import attempts_figure
+from widgets.figures.contest import contest_figure
+from widgets.figures.curves import curves_figure
+from widgets.figures.devices import devices_figure
+from widgets.figures.history import history_figure
 from widgets.figures.tradeoff import Mark, axes, mark, pareto, summary, tradeoff_figure, tradeoff_info
+from widgets.figures.weights import weights_figure
+from widgets.panels.tradeoff import numbers_text
 from workbench.recipe import Recipe
 from workbench.registry import techniques
 from workbench.result import DataRef, Estimate, Job, ModelRef, Result
@@ -24,6 +34,19 @@ def row(size, accuracy, *steps, low=None, high=None):
     )
     estimates = {"accuracy": measured, "size_bytes": Estimate.counted(size, "bytes"), "macs": Estimate.counted(7)}
     return Result(job=job, key=f"{size}-{accuracy}", estimates=estimates, final=True)
+
+
+def changed(size, accuracy, change, low, high):
+    """A row that says what it costs against the original."""
+    step = techniques.get("magnitude")(ratio=0.8)
+    plain = row(size, accuracy, step)
+    cost = Estimate(value=change, low=low, high=high, how="measured", n=100, unit="fraction")
+    return dataclasses.replace(plain, estimates={**plain.estimates, "change": cost})
+
+
+def provisional(size, accuracy, *sentences):
+    found = row(size, accuracy, techniques.get("magnitude")(ratio=0.8))
+    return dataclasses.replace(found, final=False, provisional=sentences)
 
 
 def point(x, y):
@@ -98,3 +121,75 @@ def test_summary_says_how_much_smaller():
 def test_recipes_in_the_hover_cannot_be_html():
     step = dataclasses.replace(techniques.get("magnitude")(), layers={"<b>x": 0.5})
     assert "<b>x" not in mark(row(1, 0.5, step), "size_bytes").text
+
+
+def test_what_is_not_yet_what_was_asked_is_hollow_named_and_no_part_of_the_front():
+    stand_in = provisional(40, 0.99, "weight pruning (ratio 70 %) is shown, the nearest that is prepared")
+    info = tradeoff_info(row(100, 0.9), stand_in)
+    assert [m.x for m in info.front] == [100]
+    traces = {trace.name: trace for trace in tradeoff_figure(info).data}
+    assert list(traces["now"].x) == []
+    hollow = traces["not yet what you asked for"]
+    assert (list(hollow.x), hollow.marker.symbol) == ([40], "circle-open")
+    assert "not yet what you asked for" in hollow.text[0], "said beside the point, not only on hover"
+    for words in (hollow.hovertext[0], summary(info)):
+        assert "weight pruning (ratio 70 %) is shown, the nearest that is prepared" in words
+    assert summary(info).startswith("Not yet what you asked for: ")
+    exact = {trace.name: trace for trace in tradeoff_figure(tradeoff_info(row(100, 0.9), row(40, 0.7))).data}
+    assert list(exact["now"].x) == [40]
+    assert list(exact["not yet what you asked for"].x) == []
+
+
+@pytest.mark.parametrize(("size", "side"), [(40, "middle right"), (90, "middle left")])
+def test_the_words_beside_a_hollow_point_stay_inside_the_plot(size, side):
+    figure = tradeoff_figure(tradeoff_info(row(100, 0.9), provisional(size, 0.7, "x")))
+    hollow = next(trace for trace in figure.data if trace.name == "not yet what you asked for")
+    assert hollow.textposition == (side,)
+
+
+def test_what_stands_in_cannot_be_html():
+    assert "<b>x" not in mark(provisional(1, 0.5, "<b>x"), "size_bytes").text
+
+
+def test_the_change_is_told_with_the_wider_side_of_its_interval():
+    told = summary(tradeoff_info(row(100, 0.9), changed(40, 0.896, -0.004, -0.010, 0.001)))
+    assert "−0.4 ± 0.6 points against the original" in told
+    assert "89.6 % (95 %: 79.6 to 99.6 %)" in told
+
+
+def test_the_numbers_have_the_change_in_points_and_none_for_the_original():
+    told = numbers_text(changed(40, 0.896, -0.004, -0.010, 0.001), row(100, 0.9), busy=False)
+    assert "<b>−0.4</b><span>points; −1.0 to +0.1 (95 %), 100 images</span>" in told
+    plain = row(100, 0.9)
+    original = dataclasses.replace(plain, estimates={**plain.estimates, "change": Estimate.counted(0.0, "fraction")})
+    assert "change" not in numbers_text(original, original, busy=False)
+
+
+def test_numbers_that_are_not_yet_what_was_asked_look_otherwise():
+    assert "dsw-provisional" in numbers_text(provisional(40, 0.7, "x"), None, busy=True)
+    assert "dsw-provisional" not in numbers_text(row(40, 0.7), None, busy=True)
+
+
+def test_a_figure_does_not_bring_its_own_copy_of_plotly():
+    with figure_widget(dark=False) as figure:
+        assert len(figure._esm) < 10_000
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        architectures_figure(dark=False),
+        attempts_figure(dark=False),
+        contest_figure(2),
+        curves_figure(),
+        devices_figure(dark=False),
+        history_figure(dark=False),
+        sensitivity.heat_figure(2),
+        sensitivity.curves_figure(),
+        weights_figure(),
+    ],
+)
+def test_a_page_that_opens_later_gets_the_whole_figure(figure):
+    plain = figure.to_dict()
+    assert figure._widget_data == plain["data"]
+    assert figure._widget_layout == plain["layout"]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import plotly.graph_objects as go
 
 from widgets import theme
-from widgets.figures._live import CONFIG, updating
+from widgets.figures._figure import figure_widget
+from widgets.figures._live import updating
 
 
 @dataclass(frozen=True)
@@ -31,38 +32,37 @@ _TRACES = tuple((arm, curve) for arm in _ARMS for curve in ("loss", "validation 
 
 def curves_figure(dark: bool = False) -> go.FigureWidget:
     """Return an empty figure; `draw_` fills it."""
-    figure = go.FigureWidget(layout=theme.plot_layout(dark))
-    for arm, curve in _TRACES:
-        accuracy = curve == "validation accuracy"
-        color = {"recipe": theme.RED, "control": theme.PINK}[arm]
-        figure.add_trace(
-            go.Scatter(
-                name=curve if arm == "recipe" else f"{curve}, control",
-                x=[],
-                y=[],
-                mode="lines+markers" if accuracy else "lines",
-                line={"color": color, "width": 2 if accuracy else 1, "dash": "solid" if accuracy else "dot"},
-                yaxis="y" if accuracy else "y2",
+    with figure_widget(dark) as figure:
+        for arm, curve in _TRACES:
+            accuracy = curve == "validation accuracy"
+            color = {"recipe": theme.RED, "control": theme.PINK}[arm]
+            figure.add_trace(
+                go.Scatter(
+                    name=curve if arm == "recipe" else f"{curve}, control",
+                    x=[],
+                    y=[],
+                    mode="lines+markers" if accuracy else "lines",
+                    line={"color": color, "width": 2 if accuracy else 1, "dash": "solid" if accuracy else "dot"},
+                    yaxis="y" if accuracy else "y2",
+                )
             )
+        figure.update_layout(
+            autosize=True,
+            height=260,
+            margin={"l": 60, "r": 50, "t": 10, "b": 44},
+            legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
+            xaxis={"title": "Epochs", "rangemode": "tozero"},
+            yaxis={"title": "Validation accuracy", "tickformat": ".0%", "automargin": True},
+            yaxis2={
+                "title": "Loss",
+                "overlaying": "y",
+                "side": "right",
+                "showgrid": False,
+                "rangemode": "tozero",
+                "tickformat": ".2f",
+            },
         )
-    figure.update_layout(
-        autosize=True,
-        height=260,
-        margin={"l": 60, "r": 50, "t": 10, "b": 44},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis={"title": "Epochs", "rangemode": "tozero"},
-        yaxis={"title": "Validation accuracy", "tickformat": ".0%", "automargin": True},
-        yaxis2={
-            "title": "Loss",
-            "overlaying": "y",
-            "side": "right",
-            "showgrid": False,
-            "rangemode": "tozero",
-            "tickformat": ".2f",
-        },
-    )
-    figure._config = CONFIG
-    draw_(figure, CurvesInfo({}))
+        draw_(figure, CurvesInfo({}))
     return figure
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ipywidgets as ipw
 
-from widgets.panels._panel import Alert, Panel
+from widgets.bridge.bringing import LIMIT_BYTES
+from widgets.bridge.offered import Offered
+from widgets.panels._opened import Opened
+from widgets.panels._panel import Alert, Panel, buttons, line
 from widgets.state import AppState
 from widgets.text import escape, quantity
+from widgets.upload import UploadButton
 from workbench.cards import DataCard, ModelCard
 from workbench.errors import Refused
 from workbench.registry import data, models
@@ -17,30 +23,55 @@ _OTHER = "A model that the list does not have: torchvision:NAME for any classifi
 
 
 class ModelPanel(Panel):
-    """Two drop-downs and two cards. `extra` names models that are not in the list, such as `user:net.py:build`."""
+    """Two drop-downs and two cards. `extra` names models that are not in the list, such as `user:net.py:build`.
+
+    It also takes the link that the page was opened with, since it knows which models and data there are to pick from.
+    """
+
+    title = "Model and data"
 
     def __init__(self, state: AppState | None = None, extra: tuple[str, ...] = (), extra_data: tuple[str, ...] = ()):
-        super().__init__("Model and data", state)
-        self._names = tuple(dict.fromkeys((*models.names(), *extra, self.state.model.name)))
-        self._sets = tuple(dict.fromkeys((*data.names(), *extra_data, self.state.data.name)))
+        self._extra, self._extra_data = extra, extra_data
+        super().__init__(state)
+
+    def build(self) -> None:
+        self._names = tuple(dict.fromkeys((*models.names(), *self._extra, self.state.model.name)))
+        self._sets = tuple(dict.fromkeys((*data.names(), *self._extra_data, self.state.data.name)))
         self.model = ipw.Dropdown(options=self._names, value=self.state.model.name, description="Model")
         self.data = ipw.Dropdown(options=self._sets, value=self.state.data.name, description="Data")
         self.other = ipw.Text(
             description="Or by name", placeholder="torchvision:resnet18", continuous_update=False, tooltip=_OTHER
         )
+        self.weights = UploadButton(
+            "Weights of your own …",
+            self._bring,
+            LIMIT_BYTES,
+            accept=".safetensors,.pt,.pth,.th,.bin",
+            hint=f"For this network: safetensors or a torch state dict, {quantity(LIMIT_BYTES, 'bytes')} at most",
+        )
+        self.shipped = ipw.Button(description="Back to its usual weights")
+        self._brought = ipw.HTML()
         self._card = ipw.HTML()
         self._drawing = False
-        self._alert = Alert()
+        self._alert, self.mistyped, self.linked = Alert(), Alert(), Alert()
         self._told = ipw.HTML()
-        self._extra = extra
-        self.show(self.model, self.data, self.other, self._alert, self._told, self._card)
+        weights = buttons(self.weights, self.shipped)
+        picked = (self.linked, self.model, self.data, self.other, self.mistyped)
+        self.show(*picked, weights, self._brought, self._alert, self._told, self._card)
         self.model.observe(lambda change: self._pick_model(change.new), "value")
-        self.other.observe(
-            lambda change: change.new.strip() and self._pick_model(change.new.strip()[:_LONGEST]), "value"
-        )
+        self.other.observe(lambda change: self._typed(change.new.strip()[:_LONGEST]), "value")
         self.data.observe(lambda change: self._pick_data(change.new), "value")
+        self.shipped.on_click(lambda _: self.state.put(model=ModelRef(name=self.state.model.name)))
         self.follow(self._draw, ["model", "data"])
         self.follow(self._tell, ["error", "busy", "baseline"])
+        offered = Offered(
+            models=(self.state.model, *(ModelRef(name=name) for name in self._extra)),
+            data=(self.state.data, *(DataRef(name=name) for name in self._extra_data)),
+        )
+        Opened(self, offered, self.linked.tell)
+
+    def _bring(self, title: str, content: bytes) -> None:
+        self.engine.bringing.bring(title, content, self.weights.say)
 
     def _pick_model(self, name: str) -> None:
         if self._drawing or name == self.state.model.name:
@@ -54,6 +85,19 @@ class ModelPanel(Panel):
             values["data"] = DataRef(name=first)
         self.state.put(**values)
 
+    def _typed(self, name: str) -> None:
+        """Pick the model that a name means; where it means none, all that the page shows stays."""
+        self.mistyped.tell("")
+        if not name:
+            return
+        try:
+            if name in self._extra or not name.startswith("user:"):  # of those the engine says that it refuses all
+                models.get(name)
+        except Refused as refusal:
+            self.mistyped.tell(str(refusal))
+        else:
+            self._pick_model(name)
+
     def _pick_data(self, name: str) -> None:
         if not self._drawing and name != self.state.data.name:
             self.state.put(data=DataRef(name=name))
@@ -62,7 +106,7 @@ class ModelPanel(Panel):
         self._drawing = True  # a drop-down with new options picks the first one for a moment
         try:
             for box, known, name in (
-                (self.model, self._names, self.state.model.name),
+                (self.model, (*self._names, *self.engine.architectures.kept()), self.state.model.name),
                 (self.data, self._sets, self.state.data.name),
             ):
                 options = tuple(dict.fromkeys((*known, name)))
@@ -71,6 +115,9 @@ class ModelPanel(Panel):
                 box.value = name
         finally:
             self._drawing = False
+        own = self.state.model.checkpoint
+        self.shipped.layout.display = None if own else "none"
+        self._brought.value = line(f"The weights are those of {Path(own).name}.") if own else ""
         model, set_ = self._card_of(self.state.model.name), _data_card(self.state.data.name)
         self._card.value = (model_text(model) if model else "") + (data_text(set_) if set_ else "")
 

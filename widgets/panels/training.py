@@ -8,12 +8,11 @@ import ipywidgets as ipw
 
 from widgets import theme
 from widgets.background import Outcome
-from widgets.bridge import TrainingListener
 from widgets.figures._live import updating
 from widgets.figures.curves import CurvesInfo, curves_figure, draw_
 from widgets.form import StepForm
-from widgets.panels._panel import Alert, Panel, buttons
-from widgets.state import AppState
+from widgets.panels._panel import Panel, buttons
+from widgets.panels._work import Work
 from widgets.text import escape, interval, percent
 from workbench.context import Progress
 from workbench.registry import models, techniques
@@ -33,8 +32,9 @@ class TrainingPanel(Panel):
     The sliders stay usable meanwhile: the training works on the recipe as it was when it began.
     """
 
-    def __init__(self, state: AppState | None = None) -> None:
-        super().__init__("Train the smaller network", state)
+    title = "Train the smaller network"
+
+    def build(self) -> None:
         trained = sorted((t for t in techniques if t.trains), key=lambda t: -t.order)
         self.forms = {technique.name: StepForm(technique, optional=False) for technique in trained}
         options = [(technique.title, technique.name) for technique in trained]
@@ -42,26 +42,25 @@ class TrainingPanel(Panel):
         self.control = ipw.Checkbox(value=True, indent=False)
         self.auto = ipw.Checkbox(value=False, indent=False, description="Train again when a setting below changes")
         self.go = ipw.Button(description="Train", button_style="primary", tooltip="Train with the sliders as they are")
-        self.stop = ipw.Button(description="Cancel", disabled=True, tooltip="Stop within one batch")
-        self.bar = ipw.FloatProgress(min=0, max=1, value=0)
-        self.told = ipw.HTML()
-        self.alert = Alert()
+        self.work = Work(self, self.engine.training.cancel, "Stop within one batch", _ENDS.__getitem__)
         self.outcome = ipw.HTML()
         self.figure = curves_figure(self.state.page.dark)
         self._plot = ipw.VBox([self.figure])
-        self._live = ipw.VBox([self.bar, self.told, self.alert, self._plot, self.outcome])
+        self._live = ipw.VBox([*self.work.shown, self._plot, self.outcome])
         self._live.layout.display = "none"
-        self.show(self.choice, self.auto, *self.forms.values(), self.control, buttons(self.go, self.stop), self._live)
+        self.show(
+            self.choice, self.auto, *self.forms.values(), self.control, buttons(self.go, self.work.stop), self._live
+        )
         for form in self.forms.values():
             form.observe(self._changed, "value")
         self.choice.observe(lambda _: self._pick(), "value")
-        self.go.on_click(lambda _: self.engine.training or self._start())
-        self.stop.on_click(lambda _: self._cancel())
+        self.go.on_click(lambda _: self.engine.training.running or self._start())
         self._curves, self._arm, self._drawn = CurvesInfo({}), "recipe", 0.0
         self._number, self._of, self._title = 0, 1, ""
         self._restoring = False
         self._rows: list[tuple[str, Result]] = []
         self._pick()
+        self.follow(self._ready, ["running"], of=self.work)
         self.follow(self._offer, ["model", "data"])
         self.follow(self._write, ["recipe"])
         self.follow(self._dress, ["dark"], of=self.state.page)
@@ -103,56 +102,44 @@ class TrainingPanel(Panel):
         with updating(self.figure):
             self.figure.update_layout(theme.plot_layout(self.state.page.dark))
 
+    def _ready(self) -> None:
+        self.go.disabled = self.work.running
+        if not self.work.running:
+            draw_(self.figure, self._curves)
+            # a training that was done before is answered by the store: there is nothing to draw then
+            self._plot.layout.display = None if self._curves.points else "none"
+
     def _start(self) -> None:
         if self.form.value is None:
             return
-        self._live.layout.display = None
-        self.bar.value, self.told.value, self.outcome.value = 0, _status("starting …"), ""
-        self.alert.tell("")
-        self.go.disabled, self.stop.disabled = True, False
-        listener = TrainingListener(
-            begun=self.locked(self._begun),
-            progress=self.locked(self._progress),
-            measured=self.locked(self._measured),
-            ended=self.locked(self._ended),
-        )
-        with_control = self.control.value and self.form.technique.control is not None
-        self.engine.train(self.form.value, with_control, listener)
-
-    def _cancel(self) -> None:
-        self.told.value = _status("cancelling …")
-        self.engine.cancel_training()
+        with self.state.lock:
+            self._live.layout.display, self.outcome.value = None, ""
+            with_control = self.control.value and self.form.technique.control is not None
+            listener, latest = self.work.begin(self._progress), self.work.latest
+            self.engine.training.train(
+                self.form.value, with_control, latest(self._begun), latest(self._measured), listener
+            )
 
     def _begun(self, number: int, of: int, title: str) -> None:
-        if number == 0:  # also when this training took the place of one that was running
+        if number == 0:
             self._curves, self._rows = CurvesInfo({}), []
             self._plot.layout.display = None
-            self.go.disabled, self.stop.disabled = True, False
         self._number, self._of, self._title = number, of, title
         self._arm = "control" if number else "recipe"
 
     def _progress(self, news: Progress) -> None:
         if news.curves:
             self._curves = self._curves.grown(self._arm, news.curves)
+        words = f"{self._title}: {news.message}" if self._title else news.message
+        self.work.tell((self._number + news.fraction) / self._of, words)
         now = time.monotonic()
         if now - self._drawn >= _REDRAW_SECONDS or "validation accuracy" in news.curves:
             self._drawn = now
-            self.bar.value = (self._number + news.fraction) / self._of
-            self.told.value = _status(f"{self._title}: {news.message}" if self._title else news.message)
             draw_(self.figure, self._curves)
 
     def _measured(self, title: str, row: Result) -> None:
         self._rows.append((title, row))
         self.outcome.value = outcome_text(self._rows)
-
-    def _ended(self, outcome: Outcome, sentence: str) -> None:
-        draw_(self.figure, self._curves)
-        # a training that was done before is answered by the store: there is nothing to draw then
-        self._plot.layout.display = None if self._curves.points else "none"
-        self.bar.value = 1 if outcome is Outcome.DONE else self.bar.value
-        self.told.value = _status(_ENDS[outcome])
-        self.alert.tell(sentence)
-        self.go.disabled, self.stop.disabled = False, True
 
 
 def outcome_text(rows: list[tuple[str, Result]]) -> str:
@@ -174,7 +161,3 @@ def outcome_text(rows: list[tuple[str, Result]]) -> str:
     _, first = rows[0]
     about = f"{first.job.model.name}: {first.job.recipe}"
     return f"<p>{escape(about)}</p><ul>{''.join(parts)}</ul><p>{verdict}</p>"
-
-
-def _status(sentence: str) -> str:
-    return f'<span role="status">{escape(sentence)}</span>'

@@ -1,0 +1,56 @@
+"""A student in a real browser: a wrong answer first, then a hint, then the slider, then what is right."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.ui, pytest.mark.slow]
+
+
+@pytest.fixture
+def lessons(tmp_path, browser_tests):
+    """The address of the list of lessons, as a teacher serves it."""
+    port, token = browser_tests.free_port(), secrets.token_hex(8)
+    arguments = ["-m", "workbench", "serve", "lessons", "--no-browser", "--port", str(port), "--token", token]
+    yield from browser_tests.serve(arguments, f"http://127.0.0.1:{port}/?token={token}", tmp_path)
+
+
+def exercise(page, words):
+    return page.locator(".dsw-panel").filter(has_text=words)
+
+
+def test_a_student_answers_wrong_reads_the_hint_and_gets_it_right_then_goes_on(page, lessons, make_dashboard, tmp_path):
+    page.goto(lessons, timeout=180_000)
+    with page.context.expect_page() as opened:
+        page.get_by_text("01-why-smaller.ipynb").dblclick()
+    page = opened.value
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    dashboard = make_dashboard(page)
+    dashboard.ready()
+
+    memory = exercise(page, "How much memory do all of them take?")
+    answer = memory.get_by_role("textbox")
+    for wrong in ("many", "41.07", ""):
+        answer.fill(wrong)
+        memory.get_by_role("button", name="Check").click()
+        expect(memory.get_by_role("status")).not_to_contain_text("Right")
+    answer.fill("41.07")
+    memory.get_by_role("button", name="Check").click()
+    expect(memory.get_by_role("status")).to_contain_text("Parameters times 4 bytes")
+    answer.fill("164.3")
+    memory.get_by_role("button", name="Check").click()
+    expect(memory.get_by_role("status")).to_contain_text("Right")
+
+    size = dashboard.value("size_bytes")
+    dashboard.tick("Weight bits")
+    size = dashboard.wait_for_change("size_bytes", size)
+    dashboard.slide("Weight bits", "Bits", "ArrowLeft", 4)
+    dashboard.wait_for_change("size_bytes", size)
+    page.screenshot(path=tmp_path / "lesson.png", full_page=True)
+
+    page.get_by_role("link", name="2. Pruning").click()
+    page.wait_for_url("**/02-pruning.ipynb", timeout=180_000)
+    make_dashboard(page).ready()
