@@ -3,7 +3,7 @@
 # make test         the tests; make test-slow those that take minutes
 # make lint         formatting, lint, types, who imports whom
 # make bench        speed and memory, measured here and printed
-# make screenshots  the dashboard, light and dark, wide and narrow, into .screenshots
+# make screenshots  the dashboard, light and dark, wide and narrow, into .screenshots; the README's pictures
 # make clean        remove what was built
 
 PYTHON ?= python3

@@ -32,7 +32,8 @@ def test_there_are_no_test_images() -> None:
     assert not hasattr(context(), "test")
     assert {item.name for item in dataclasses.fields(Context)} == {
         *("original", "train", "validation", "calibration", "seed", "device", "report", "build", "load", "cache"),
-        "notes",
+        *("reference", "reference_key", "original_key", "traces", "targets", "decisions", "problems"),
+        *("folder", "shared", "filling", "patience", "provisional", "notes", "named"),
     }
 
 

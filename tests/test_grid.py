@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,12 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
+from workbench.errors import Refused
 from workbench.grid import Grid, GridSpec
 
 TINY = float(np.finfo(np.float32).tiny)
 
-specs = st.builds(
+uniform = st.builds(
     GridSpec, bits=st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8]), per_channel=st.booleans(), symmetric=st.booleans()
+)
+specs = uniform.flatmap(
+    lambda spec: st.sampled_from(["uniform", "codebook", "powers"]).map(lambda kind: replace(spec, kind=kind))
 )
 magnitudes = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=True) | st.floats(
     -1, 1, width=32, allow_subnormal=True
@@ -46,6 +52,65 @@ def codes(weight: Tensor, **spec: object) -> tuple[list, Grid]:
 def test_the_range_of_codes(bits: int, symmetric: bool, lowest: int, highest: int) -> None:
     spec = GridSpec(bits=bits, symmetric=symmetric)
     assert (spec.lowest, spec.highest) == (lowest, highest)
+
+
+@pytest.mark.parametrize(("bits", "highest", "largest"), [(8, 255, 127), (4, 15, 7), (2, 3, 1), (1, 2, 1)])
+def test_the_range_of_codes_of_the_other_kinds(bits: int, highest: int, largest: int) -> None:
+    codebook, powers = GridSpec(bits=bits, kind="codebook"), GridSpec(bits=bits, kind="powers", symmetric=False)
+    assert (codebook.lowest, codebook.highest) == (0, highest)
+    assert (powers.lowest, powers.highest) == (-largest, largest)
+
+
+def test_how_many_scales() -> None:
+    assert [GridSpec(bits=4, kind=kind).scales(7) for kind in ("uniform", "powers", "codebook")] == [7, 7, 0]
+    assert [GridSpec(bits=4, kind=kind, per_channel=False).scales(7) for kind in ("uniform", "powers")] == [1, 1]
+    assert [GridSpec(bits=16, kind=kind).scales(7) for kind in ("uniform", "powers", "codebook")] == [0, 0, 0]
+
+
+def test_a_codebook_by_hand() -> None:
+    # three levels from -4 to 8 start at -4, 2 and 8 around the fixed zero; the cells -4 -3 | 0.5 | 1.5 2 | 8 are final
+    weight = torch.tensor([[-4.0, -3.0, 0.0, 0.5], [1.5, 2.0, 8.0, 0.0]])
+    found, grid = codes(weight, bits=2, kind="codebook")
+    assert grid.levels.tolist() == [-3.5, 1.75, 8]
+    assert found == [[1, 1, 0, 0], [2, 2, 3, 0]]
+    assert grid.decode(grid.encode(weight)).tolist() == [[-3.5, -3.5, 0, 0], [1.75, 1.75, 8, 0]]
+    assert grid.scale.numel() == grid.zero.numel() == 0
+
+
+def test_powers_by_hand() -> None:
+    # 3 bits: 1, 1/2 and 1/4 of the scale; the nearest power of 3 is 4, that of 2.9 is 2; below an eighth it is zero
+    weight = torch.tensor([[3.0, 2.9, -1.2, 0.5, 0.49, 0.0], [0.3, -0.3, 0.03, 0.032, 0.17, 0.2]])
+    found, grid = codes(weight, bits=3, kind="powers")
+    assert grid.scale.tolist() == [4, 0.25]
+    assert found == [[3, 2, -1, 1, 0, 0], [3, -3, 0, 1, 2, 3]]
+    assert grid.decode(grid.encode(weight)).tolist() == [
+        [4, 2, -1, 1, 0, 0],
+        [0.25, -0.25, 0, 0.0625, 0.125, 0.25],
+    ]
+
+
+@pytest.mark.parametrize("kind", ["codebook", "powers"])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(kind: str, odd: float) -> None:
+    with pytest.raises(Refused, match="NaN or infinite cannot be quantized"):
+        Grid.fit(torch.tensor([[1.0, odd]]), GridSpec(bits=4, kind=kind))
+
+
+@given(weights, specs)
+def test_refitting_keeps_what_the_grid_is(weight: Tensor, spec: GridSpec) -> None:
+    grid = Grid.fit(weight, spec).refitted(weight * 1.5)
+    assert grid.spec == spec
+    once = grid.decode(grid.encode(weight))
+    assert torch.equal(grid.encode(once), grid.encode(weight))
+    if spec.kind != "codebook":
+        assert torch.equal(grid.scale, Grid.fit(weight * 1.5, spec).scale)
+
+
+@given(weights, specs)
+def test_a_grid_moves_between_devices_whole(weight: Tensor, spec: GridSpec) -> None:
+    grid = Grid.fit(weight, spec)
+    moved = grid.to("cpu")
+    assert torch.equal(moved.decode(grid.encode(weight)), grid.decode(grid.encode(weight)))
 
 
 def test_eight_bits_symmetric_by_hand() -> None:
@@ -130,7 +195,7 @@ def test_a_weight_on_the_grid_stays_where_it_is(weight: Tensor, spec: GridSpec) 
     assert torch.equal(grid.encode(once), grid.encode(weight))
 
 
-@given(weights, specs)
+@given(weights, uniform)
 def test_rounding_moves_a_weight_by_half_a_step_at_most(weight: Tensor, spec: GridSpec) -> None:
     if spec.bits == 1:
         return
@@ -146,7 +211,7 @@ def test_zero_is_on_every_grid(weight: Tensor, spec: GridSpec) -> None:
     assert not grid.decode(grid.encode(torch.zeros_like(weight))).any()
 
 
-@given(weights, specs)
+@given(weights, uniform)
 def test_scales_and_zero_points_are_usable(weight: Tensor, spec: GridSpec) -> None:
     grid = Grid.fit(weight, spec)
     assert len(grid.scale) == len(grid.zero) == (len(weight) if spec.per_channel else 1)
@@ -160,7 +225,7 @@ def test_scales_and_zero_points_are_usable(weight: Tensor, spec: GridSpec) -> No
 
 @given(weights, specs)
 def test_each_channel_is_a_grid_of_its_own(weight: Tensor, spec: GridSpec) -> None:
-    if spec.per_channel:
+    if spec.per_channel and spec.kind != "codebook":
         whole = Grid.fit(weight, spec)
         for index, row in enumerate(weight.unsqueeze(1)):
             alone = Grid.fit(row, spec)
@@ -198,6 +263,10 @@ def test_rows_of_a_grid() -> None:
     assert whole.rows(keep) is whole
     half = Grid.fit(weight, GridSpec(bits=16))
     assert half.rows(keep) is half
+    shared = Grid.fit(weight, GridSpec(bits=4, kind="codebook"))
+    assert shared.rows(keep) is shared
+    powers = Grid.fit(weight, GridSpec(bits=4, kind="powers"))
+    assert powers.rows(keep).scale.tolist() == [4, 1]
 
 
 def test_fitting_does_not_touch_the_weight() -> None:

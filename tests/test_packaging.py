@@ -52,6 +52,8 @@ def test_the_wheel_carries_notebooks_data_and_weights(wheel: Path) -> None:
     assert "workbench/_share/notebooks/dashboards/workbench.ipynb" in names
     assert "workbench/_share/datasets/digits/digits.npz" in names
     assert "workbench/_share/datasets/digits/card.md" in names
+    assert "workbench/recipes/deep-compression.lenet5.json" in names
+    assert "widgets/lab/downsizing-workbench/static/tiles.js" in names
     weights = {Path(name).stem for name in names if name.startswith("workbench/models/weights/")}
     assert weights >= {"digits-mlp", "digits-cnn", "digits-resnet"}
     assert not [name for name in names if name.startswith(("tests/", "datasets/", "notebooks/"))]

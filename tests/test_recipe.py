@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from workbench.errors import Refused
 from workbench.recipe import FORMAT, Choice, Control, ModelName, PerLayer, Range, Recipe, Spec, Step, Switch, digest
 from workbench.registry import techniques
+from workbench.techniques.batchnorm import BatchNorm
 from workbench.techniques.distill import Distill
 from workbench.techniques.finetune import Finetune
 from workbench.techniques.magnitude import Magnitude
@@ -176,7 +177,7 @@ def test_parse_reads_fields() -> None:
     wanted = Magnitude(ratio=0.8, scope="layer", score="magnitude", layers={"conv1": 0.5, "fc": 0.9})
     assert step == wanted
     assert WeightBits.parse("bits=4,per_channel=no,symmetric=true,layers=fc:8") == WeightBits(
-        bits=4, per_channel=False, layers={"fc": 8}
+        bits=4, per_channel=False, symmetric=True, layers={"fc": 8}
     )
     assert Distill.parse("teacher=torchvision:resnet18").teacher == "torchvision:resnet18"
     assert Finetune.parse("") == Finetune()
@@ -185,8 +186,12 @@ def test_parse_reads_fields() -> None:
 @pytest.mark.parametrize(
     ("technique", "text", "sentence"),
     [
-        (Magnitude, "amount=1", "magnitude takes ratio=..., scope=..., score=..., layers=..., got 'amount=1'"),
-        (Magnitude, "ratio", "magnitude takes ratio=..., scope=..., score=..., layers=..., got 'ratio'"),
+        (
+            Magnitude,
+            "amount=1",
+            "magnitude takes ratio=..., method=..., score=..., scope=..., layers=..., got 'amount=1'",
+        ),
+        (Magnitude, "ratio", "magnitude takes ratio=..., method=..., score=..., scope=..., layers=..., got 'ratio'"),
         (Magnitude, "ratio=half", "magnitude.ratio: expected a number in [0, 0.99], got 'half'"),
         (Magnitude, "ratio=nan", "magnitude.ratio must be a number in [0, 0.99], got nan"),
         (Magnitude, "ratio=1e999", "magnitude.ratio must be a number in [0, 0.99], got inf"),
@@ -203,8 +208,8 @@ def test_parse_refuses(technique: type[Step], text: str, sentence: str) -> None:
 
 def test_a_recipe_reads_as_a_sentence() -> None:
     assert str(Recipe()) == "original"
-    recipe = Recipe((Magnitude(ratio=0.8, layers={"fc": 0.25}), WeightBits(bits=4, symmetric=False)))
-    assert str(recipe) == "weight pruning (ratio 80 %, layers fc:25 %) → weight bits (bits 4, symmetric False)"
+    recipe = Recipe((Magnitude(ratio=0.8, layers={"fc": 0.25}), WeightBits(bits=4, symmetric=True)))
+    assert str(recipe) == "weight pruning (ratio 80 %, layers fc:25 %) → weight bits (bits 4, symmetric True)"
 
 
 # JSON
@@ -235,10 +240,10 @@ def test_equal_recipes_have_equal_json() -> None:
 
 
 def test_json_has_the_defaults_in_it() -> None:
-    content = Recipe((WeightBits(),)).to_dict()
+    content = Recipe((BatchNorm(),)).to_dict()
     assert content == {
         "format": 1,
-        "steps": [{"step": "weight_bits", "bits": 8, "per_channel": True, "symmetric": True, "layers": {}}],
+        "steps": [{"step": "batchnorm", "images": 256, "keep_better": True}],
     }
 
 
@@ -261,10 +266,10 @@ def one_step(fields: str) -> str:
         ("null", 'a recipe is an object {"format": 1, "steps": [...]}, got something else'),
         ('{"format": 1}', 'a recipe is an object {"format": 1, "steps": [...]}, got something else'),
         ('{"format": 1, "steps": {}}', 'a recipe is an object {"format": 1, "steps": [...]}, got something else'),
-        ('{"steps": []}', "a recipe names its format, a whole number from 1 to 1, got None"),
-        ('{"format": 0, "steps": []}', "a recipe names its format, a whole number from 1 to 1, got 0"),
-        ('{"format": true, "steps": []}', "a recipe names its format, a whole number from 1 to 1, got True"),
-        ('{"format": 1.0, "steps": []}', "a recipe names its format, a whole number from 1 to 1, got 1.0"),
+        ('{"steps": []}', 'a recipe needs "format": 1, the number of how it is written, got None'),
+        ('{"format": 0, "steps": []}', 'a recipe needs "format": 1, the number of how it is written, got 0'),
+        ('{"format": true, "steps": []}', 'a recipe needs "format": 1, the number of how it is written, got True'),
+        ('{"format": 1.0, "steps": []}', 'a recipe needs "format": 1, the number of how it is written, got 1.0'),
         (
             '{"format": 2, "steps": [{"step": "from the future"}]}',
             "this recipe has format 2, this workbench reads up to 1: please update it",
@@ -274,11 +279,11 @@ def one_step(fields: str) -> str:
         ('{"format": 1, "steps": [{"step": []}]}', 'each step of a recipe is an object {"step": NAME, ...}, got '),
         (
             '{"format": 1, "steps": [{"step": "magnitud"}]}',
-            "there is no technique called 'magnitud': did you mean 'magnitude'? known are batchnorm, ",
+            "there is no technique called 'magnitud': did you mean 'magnitude'? known are activation_bits, ",
         ),
-        (one_step('"amount": 1'), "magnitude has the fields ratio, scope, score, layers, got 'amount'"),
-        (one_step('"name": "x"'), "magnitude has the fields ratio, scope, score, layers, got 'name'"),
-        (one_step('"__class__": 1'), "magnitude has the fields ratio, scope, score, layers, got '__class__'"),
+        (one_step('"amount": 1'), "magnitude has the fields ratio, method, score, scope, layers, got 'amount'"),
+        (one_step('"name": "x"'), "magnitude has the fields ratio, method, score, scope, layers, got 'name'"),
+        (one_step('"__class__": 1'), "magnitude has the fields ratio, method, score, scope, layers, got '__class__'"),
         (one_step('"ratio": NaN'), "magnitude.ratio must be a number in [0, 0.99], got nan"),
         (one_step('"ratio": "0.5"'), "magnitude.ratio must be a number in [0, 0.99], got '0.5'"),
         (one_step('"ratio": 1' + "0" * 400), "magnitude.ratio must be a number in [0, 0.99], got 1000"),
@@ -315,7 +320,7 @@ def test_any_json_is_a_recipe_or_refused(content: Any) -> None:
 
 
 def test_a_recipe_is_made_of_steps() -> None:
-    with pytest.raises(Refused, match="^a recipe is made of steps such as batchnorm, .* got 'magnitude'$"):
+    with pytest.raises(Refused, match="^a recipe is made of steps such as activation_bits, .* got 'magnitude'$"):
         Recipe(("magnitude",))  # type: ignore[arg-type]
 
 
@@ -328,7 +333,7 @@ def test_the_control_arm_takes_out_what_is_claimed_to_help() -> None:
         "random weights",
         Recipe((Magnitude(ratio=0.7, scope="layer", score="random"), Finetune())),
     )
-    assert Recipe((Finetune(), WeightBits())).control() is None
+    assert Recipe((Finetune(), BatchNorm())).control() is None
     assert Recipe().control() is None
 
 

@@ -19,12 +19,13 @@ from workbench.context import Cache, Progress, fingerprint
 from workbench.errors import Cancelled, Refused
 from workbench.export.packed import unpack
 from workbench.images import Splits
+from workbench.measure import _answers
 from workbench.models import _weights
 from workbench.models._load import build
 from workbench.recipe import Recipe
 from workbench.registry import data, measures
-from workbench.result import DataRef, Job, ModelRef, Result, Status
-from workbench.run import Prepared, compressed, packed_file, prepare, run
+from workbench.result import DataRef, Estimate, Job, ModelRef, Result, Status
+from workbench.run import Prepared, compressed, contest, packed_file, pictures, prepare, run, settled
 from workbench.store import Store
 from workbench.techniques.distill import Distill
 from workbench.techniques.finetune import Finetune
@@ -143,11 +144,63 @@ def test_what_is_measured_is_what_is_made(fresh: Callable[[], None]) -> None:
     assert sum(int((p != 0).sum()) for p in model.parameters()) == last(SMALL).estimates["nonzeros"].value
 
 
+def test_the_change_is_against_the_original_on_the_same_images(fresh: Callable[[], None]) -> None:
+    alone = last(SMALL)
+    fresh()
+    base, small = last(BASE), last(SMALL)
+    assert small == alone, "it does not matter whether the original was measured before"
+    change, accuracies = small.estimates["change"], [row.estimates["accuracy"] for row in (base, small)]
+    assert change.value == pytest.approx(accuracies[1].value - accuracies[0].value, abs=1e-12)
+    assert change.low < change.value < change.high
+    assert change.high - change.low < sum(accuracy.high - accuracy.low for accuracy in accuracies)
+    assert base.estimates["change"] == Estimate.counted(0.0, "fraction")
+
+
+def test_the_original_is_asked_once_for_all_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = prepare(BASE)
+    asked = []
+
+    def counting(network: nn.Module, _: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        def forward(inputs: torch.Tensor) -> torch.Tensor:
+            asked.extend([network is prepared.model] * len(inputs))
+            return network(inputs)
+
+        return forward
+
+    monkeypatch.setattr(_answers, "quickest", counting)
+    last(SMALL)
+    assert sum(asked) == len(prepared.test), "each test image once"
+    last(dataclasses.replace(SMALL, recipe=Recipe((WeightBits(bits=3),))))
+    last(BASE)
+    assert sum(asked) == len(prepared.test)
+    assert not all(asked), "the compressed ones are asked, too"
+
+
+def test_flips_come_with_their_pictures() -> None:
+    last(BASE)
+    *_, row = run(dataclasses.replace(BASE, recipe=Recipe((Magnitude(ratio=0.9, method="mask"),))))
+    flips = row.details["accuracy"]["flips"]
+    shown = pictures(row.job, [flip["index"] for flip in flips])
+    assert shown.shape == (len(flips), 8, 8, 1)
+    assert shown.dtype == "uint8"
+    test = data.get("digits").open(BASE.data).test
+    for flip, picture in zip(flips, shown, strict=True):
+        assert int(test.labels[flip["index"]]) == flip["label"]
+        assert (picture[..., 0] == test.pixels(torch.tensor([flip["index"]]))[0, 0].numpy()).all()
+
+
+def test_pictures_that_are_not_there_are_refused() -> None:
+    assert pictures(BASE, []).shape == (0, 8, 8, 1)
+    for index in (-1, 600):
+        with pytest.raises(Refused, match="numbered from 0 to 599"):
+            pictures(BASE, [index])
+
+
 def test_the_size_is_the_length_of_the_file() -> None:
     for job in (BASE, SMALL, TRAINED):
         row = last(job)
         assert row.estimates["size_bytes"].value == len(packed_file(job))
-        assert sum(row.details["size_bytes"].values()) == len(packed_file(job))
+        assert sum(row.details["size_bytes"]["ledger"].values()) == len(packed_file(job))
 
 
 def test_the_file_loads_back_to_the_same_answers() -> None:
@@ -509,3 +562,22 @@ def test_a_row_that_finds_no_room_is_not_lost(store: Store, monkeypatch: pytest.
     assert row.final
     assert row.notes[-1] == "this result was not saved: there is no room for the result"
     assert row.estimates == last(SMALL).estimates
+
+
+def test_auto_stands_for_the_rival_that_wins_its_bout() -> None:
+    job = dataclasses.replace(BASE, recipe=Recipe((WeightBits(bits=2, method="nearest"),)))
+    best = min(contest(job, 0), key=lambda entry: entry.divergence if _rival(entry.step) else float("inf"))
+    assert settled(job, 0) == best.step, "the bout is at 2 bits, as this step is"
+
+
+def _rival(step: object) -> bool:
+    return step in [dataclasses.replace(WeightBits(bits=2), **rival) for rival in WeightBits.rivals]
+
+
+@pytest.mark.parametrize("number", [-1, 2, 1])
+def test_a_step_without_several_methods_has_no_contest(number: int) -> None:
+    job = dataclasses.replace(BASE, recipe=Recipe((WeightBits(), Finetune())))
+    with pytest.raises(Refused, match="several methods"):
+        settled(job, number)
+    with pytest.raises(Refused, match="several methods"):
+        list(contest(job, number))

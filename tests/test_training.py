@@ -161,6 +161,19 @@ def test_the_grid_widens_with_the_weights() -> None:
     assert float(scale.min()) > 2 * float(weight_format(last).grid.scale.max())
 
 
+def test_a_codebook_moves_along_with_the_weights() -> None:
+    model = network()
+    last = layers(model)["5"]
+    hold_(last, grid=Grid.fit(last.weight * 0.01, GridSpec(bits=3, kind="codebook")))
+    result = trained(model)
+    layer = layers(result)["5"]
+    grid = weight_format(layer).grid
+    assert accuracy(result, view(300, 9)) > 0.9
+    assert float(grid.levels.abs().max()) > 20 * float(weight_format(last).grid.levels.abs().max())
+    assert torch.equal(grid.decode(grid.encode(layer.weight)), layer.weight)
+    assert len(layer.weight.unique()) > 4
+
+
 def test_masked_weights_are_as_good_as_not_there() -> None:
     # a loss so steep that its gradients are clipped: those of masked weights must not count towards their norm
     def steep(scores: Tensor, labels: Tensor, indices: Tensor) -> Tensor:

@@ -19,12 +19,19 @@ from workbench.images import Preprocess, TensorImages, View
 from workbench.models._load import build
 from workbench.network import layers, weight_format
 from workbench.recipe import Recipe
-from workbench.techniques._channel_groups import structure
-from workbench.techniques.channels import Channels, keep_globally
+from workbench.techniques._channel_choice import cheapest_first
+from workbench.techniques._channel_groups import Group, structure
+from workbench.techniques._channel_ranking import by_scores
+from workbench.techniques.channels import Channels
 from workbench.techniques.magnitude import Magnitude
 from workbench.techniques.weight_bits import WeightBits
 
 MakeCtx = Callable[..., Context]
+
+
+def simple(**settings: object) -> Channels:
+    """Return the step without calibration images, whose kept weights are those of the network bit for bit."""
+    return Channels(**({"score": "magnitude", "refit": False, "streams": "all"} | settings))
 
 
 def kept_rows(before: nn.Module, after: nn.Module, name: str = "conv1") -> list[int]:
@@ -54,7 +61,7 @@ def ranked(net: nn.Module) -> nn.Module:
 
 
 def test_the_largest_stay_with_all_that_reads_them(ranked: nn.Module, ctx: Context) -> None:
-    result = Channels(ratio=0.5, scope="layer").apply(ranked, ctx)
+    result = simple(ratio=0.5, scope="layer").apply(ranked, ctx)
     first, second = [2, 4, 5], [4, 5, 6, 7]
     columns = [16 * channel + pixel for channel in second for pixel in range(16)]
     old, new = layers(ranked), layers(result)
@@ -77,18 +84,18 @@ def test_what_reads_a_channel_counts_too(net: nn.Module, ctx: Context) -> None:
         for channel, size in enumerate((5, 1, 4, 2, 6, 3)):
             found["conv1"].weight[channel] = torch.linspace(-1, 1, 9).roll(channel).view(1, 3, 3)  # equal norms
             found["conv2"].weight[:, channel] = size
-    result = Channels(ratio=0.5, scope="layer").apply(net, ctx)
+    result = simple(ratio=0.5, scope="layer").apply(net, ctx)
     assert kept_rows(net, result) == [0, 2, 4]
 
 
 def test_the_count_of_parameters(net: nn.Module, ctx: Context) -> None:
-    result = Channels(ratio=0.5, scope="layer").apply(net, ctx)
+    result = simple(ratio=0.5, scope="layer").apply(net, ctx)
     expected = 3 * 1 * 9 + 2 * 3 + (4 * 3 * 9 + 4) + 2 * 4 + (3 * 4 * 16 + 3)
     assert sum(p.numel() for p in result.parameters()) == expected == 348
 
 
 def test_the_answers_are_those_of_the_network_with_these_channels_at_zero(net: nn.Module, ctx: Context) -> None:
-    result = Channels(ratio=0.5, layers={"conv2": 0.0}).apply(net, ctx)
+    result = simple(ratio=0.5, layers={"conv2": 0.0}).apply(net, ctx)
     gone = [row for row in range(6) if row not in kept_rows(net, result)]
     assert len(gone) == 3
     with torch.no_grad():
@@ -99,16 +106,16 @@ def test_the_answers_are_those_of_the_network_with_these_channels_at_zero(net: n
 
 
 def test_nothing_removed_is_the_same_network(net: nn.Module, ctx: Context) -> None:
-    result = Channels(ratio=0).apply(net, ctx)
+    result = simple(ratio=0).apply(net, ctx)
     assert result is not net
     assert fingerprint(result) == fingerprint(net)
-    assert fingerprint(Channels(ratio=0.01).apply(net, ctx)) == fingerprint(net)  # a hundredth of 14 rounds to none
+    assert fingerprint(simple(ratio=0.01).apply(net, ctx)) == fingerprint(net)  # a hundredth of 14 rounds to none
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
 @pytest.mark.parametrize("score", ["magnitude", "random"])
 def test_a_channel_stays_everywhere(scope: str, score: str, net: nn.Module, ctx: Context) -> None:
-    step = Channels(ratio=0.9, scope=scope, score=score)
+    step = simple(ratio=0.9, scope=scope, score=score)
     result = step.apply(net, ctx)
     assert widths(result) == {"conv1": 1, "conv2": 1, "fc": 3}
     assert result(ctx.example).shape == (2, 3)
@@ -117,12 +124,12 @@ def test_a_channel_stays_everywhere(scope: str, score: str, net: nn.Module, ctx:
 
 
 def test_a_narrow_network_can_be_narrowed_again(net: nn.Module, ctx: Context) -> None:
-    step = Channels(ratio=0.5, scope="layer")
+    step = simple(ratio=0.5, scope="layer")
     assert widths(compress(net, Recipe((step, step)), ctx)) == {"conv1": 1, "conv2": 2, "fc": 3}  # 6 3 1.5, 8 4 2
 
 
 def test_a_global_ranking_removes_that_share_of_all(net: nn.Module, ctx: Context) -> None:
-    result = widths(Channels(ratio=0.5).apply(net, ctx))
+    result = widths(simple(ratio=0.5).apply(net, ctx))
     assert result["conv1"] + result["conv2"] == 7  # of 6 + 8
 
 
@@ -132,18 +139,18 @@ def test_a_global_ranking_removes_that_share_of_all(net: nn.Module, ctx: Context
 def test_widths_go_up_to_a_multiple(
     multiple: int, ratio: float, expected: tuple[int, int], net: nn.Module, ctx: Context
 ) -> None:
-    result = Channels(ratio=ratio, scope="layer", multiple=multiple).apply(net, ctx)
+    result = simple(ratio=ratio, scope="layer", multiple=multiple).apply(net, ctx)
     assert widths(result) == {"conv1": expected[0], "conv2": expected[1], "fc": 3}
 
 
 def test_the_best_come_back_for_a_multiple(ranked: nn.Module, ctx: Context) -> None:
-    result = Channels(ratio=0.5, scope="layer", multiple=4).apply(ranked, ctx)
+    result = simple(ratio=0.5, scope="layer", multiple=4).apply(ranked, ctx)
     assert kept_rows(ranked, result) == [0, 2, 4, 5]
 
 
 def test_random_channels_depend_on_the_seed_alone(net: nn.Module, make_ctx: MakeCtx) -> None:
     def kept(seed: int) -> list[int]:
-        return kept_rows(net, Channels(ratio=0.5, scope="layer", score="random").apply(net, make_ctx(seed=seed)))
+        return kept_rows(net, simple(ratio=0.5, scope="layer", score="random").apply(net, make_ctx(seed=seed)))
 
     before = [kept(seed) for seed in range(6)]
     assert before == [kept(seed) for seed in range(6)]
@@ -154,9 +161,9 @@ def test_random_channels_depend_on_the_seed_alone(net: nn.Module, make_ctx: Make
 
 
 def test_a_layer_may_have_a_ratio_of_its_own(net: nn.Module, ctx: Context) -> None:
-    assert widths(Channels(ratio=0, layers={"conv1": 0.5}).apply(net, ctx)) == {"conv1": 3, "conv2": 8, "fc": 3}
-    assert widths(Channels(ratio=0.5, layers={"conv1": 0}).apply(net, ctx)) == {"conv1": 6, "conv2": 4, "fc": 3}
-    Channels(layers={"fc": 0.5}).apply(net, ctx)
+    assert widths(simple(ratio=0, layers={"conv1": 0.5}).apply(net, ctx)) == {"conv1": 3, "conv2": 8, "fc": 3}
+    assert widths(simple(ratio=0.5, layers={"conv1": 0}).apply(net, ctx)) == {"conv1": 6, "conv2": 4, "fc": 3}
+    simple(layers={"fc": 0.5}).apply(net, ctx)
     assert ctx.notes == ["channel pruning has nothing to remove in fc"]
 
 
@@ -174,13 +181,13 @@ class Stream(nn.Module):
 
 
 def test_tied_layers_take_the_lowest_ratio(ctx: Context) -> None:
-    step = Channels(ratio=0.9, layers={"stem": 0.75, "outer": 0.25, "inner": 0.5})
+    step = simple(ratio=0.9, layers={"stem": 0.75, "outer": 0.25, "inner": 0.5})
     assert widths(step.apply(Stream(), ctx)) == {"stem": 6, "inner": 2, "outer": 6, "head": 3}
 
 
 @pytest.mark.parametrize(
     "order",
-    list(itertools.permutations((Channels(ratio=0.4), Magnitude(ratio=0.6), WeightBits(bits=3, symmetric=False)))),
+    list(itertools.permutations((simple(ratio=0.4), Magnitude(ratio=0.6), WeightBits(bits=3, symmetric=False)))),
     ids=lambda order: "-".join(step.name for step in order),
 )
 def test_masks_and_grids_leave_with_their_channels(order: tuple, net: nn.Module, ctx: Context) -> None:
@@ -196,7 +203,7 @@ def test_masks_and_grids_leave_with_their_channels(order: tuple, net: nn.Module,
 
 def test_the_format_of_each_channel_is_its_own(net: nn.Module, ctx: Context) -> None:
     held = compress(net, Recipe((Magnitude(ratio=0.5), WeightBits(bits=4))), ctx)
-    result = Channels(ratio=0.5, layers={"conv2": 0.0}).apply(held, ctx)
+    result = simple(ratio=0.5, layers={"conv2": 0.0}).apply(held, ctx)
     rows = kept_rows(held, result)
     for name, pick in (("conv1", lambda x: x[rows]), ("conv2", lambda x: x[:, rows])):
         old, new = weight_format(layers(held)[name]), weight_format(layers(result)[name])
@@ -212,7 +219,7 @@ def test_the_format_of_each_channel_is_its_own(net: nn.Module, ctx: Context) -> 
 
 def test_one_grid_for_a_layer_stays_one(net: nn.Module, ctx: Context) -> None:
     held = WeightBits(bits=4, per_channel=False).apply(net, ctx)
-    result = Channels(ratio=0.5).apply(held, ctx)
+    result = simple(ratio=0.5).apply(held, ctx)
     for name, layer in layers(result).items():
         assert torch.equal(weight_format(layer).grid.scale, weight_format(layers(held)[name]).grid.scale)
 
@@ -221,7 +228,7 @@ def test_what_cannot_be_removed_is_named(ctx: Context) -> None:
     model = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.Sigmoid(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
     )
-    result = Channels(ratio=0.5).apply(model, ctx)
+    result = simple(ratio=0.5).apply(model, ctx)
     assert widths(result) == {"0": 4, "2": 2, "5": 3}
     assert ctx.notes == ["channel pruning left whole: 0"]
 
@@ -229,8 +236,8 @@ def test_what_cannot_be_removed_is_named(ctx: Context) -> None:
 def test_a_network_without_a_channel_to_spare_is_refused(ctx: Context) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     with pytest.raises(Refused, match=r"^channels: no channels of this network can be removed .* leave this step out"):
-        Channels(ratio=0.5).apply(model, ctx)
-    assert fingerprint(Channels(ratio=0).apply(model, ctx)) == fingerprint(model)
+        simple(ratio=0.5).apply(model, ctx)
+    assert fingerprint(simple(ratio=0).apply(model, ctx)) == fingerprint(model)
 
 
 class Activated(nn.Module):
@@ -247,11 +254,20 @@ class Activated(nn.Module):
 
 def test_the_outcome_is_compared_again_whatever_was_found_before(ctx: Context) -> None:
     structure(Activated(torch.relu, torch.relu), ctx)
-    result = Channels(ratio=0.5, scope="layer").apply(Activated(torch.relu, torch.sigmoid), ctx)
+    result = simple(ratio=0.5, scope="layer").apply(Activated(torch.relu, torch.sigmoid), ctx)
     assert widths(result) == {"conv1": 2, "conv2": 4, "head": 3}
     assert ctx.notes == ["channel pruning left whole, because the answers changed: conv2"]
     with pytest.raises(Refused, match="no channels of this network can be removed"):
-        Channels(ratio=0.5, scope="layer").apply(Activated(torch.sigmoid, torch.sigmoid), ctx)
+        simple(ratio=0.5, scope="layer").apply(Activated(torch.sigmoid, torch.sigmoid), ctx)
+
+
+def keep_globally(scores: list[Tensor], ratio: float) -> list[Tensor]:
+    """Return masks of the scores after that share of all channels has left."""
+    starts = [sum(map(len, scores[:number])) for number in range(len(scores))]
+    labels = [torch.arange(start, start + len(score)) for start, score in zip(starts, scores, strict=True)]
+    rankings = [by_scores(Group(("layer",), label), score) for label, score in zip(labels, scores, strict=True)]
+    gone = list(itertools.islice(cheapest_first(rankings), round(ratio * sum(map(len, scores)))))
+    return [~torch.isin(label, torch.tensor(gone)) for label in labels]
 
 
 def test_keep_globally_by_hand() -> None:
@@ -286,7 +302,7 @@ def test_networks_of_the_zoo(name: str, shape: tuple[int, int, int], make_ctx: M
     grey = (0.5,) * shape[0]
     view = View(TensorImages(pixels, torch.zeros(2)), Preprocess(shape, grey, grey))
     model, ctx = build(name, 10).eval(), make_ctx(calibration=view)
-    result = Channels(ratio=0.5, multiple=4).apply(model, ctx)
+    result = simple(ratio=0.5, multiple=4).apply(model, ctx)
     assert ctx.notes == []
     assert all(width % 4 == 0 or width == widths(model)[layer] for layer, width in widths(result).items())
     assert sum(p.numel() for p in result.parameters()) < 0.5 * sum(p.numel() for p in model.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -51,7 +52,11 @@ def test_a_student_of_the_zoo_starts_free_and_can_be_compressed(net: nn.Module, 
 
 
 def test_the_same_step_twice_is_the_step_once(net: nn.Module, ctx: Context) -> None:
-    for step in (Magnitude(ratio=0.7), WeightBits(bits=4), WeightBits(bits=16), Magnitude(ratio=0.7, score="random")):
+    mask, nearest = (
+        Magnitude(ratio=0.7, method="mask", score="lamp"),
+        WeightBits(bits=4, method="nearest", correct=False),
+    )
+    for step in (mask, nearest, WeightBits(bits=16), dataclasses.replace(mask, score="random")):
         once, twice = (compress(net, Recipe((step,) * n), ctx) for n in (1, 2))
         for name, layer in layers(once).items():
             torch.testing.assert_close(layers(twice)[name].weight, layer.weight, rtol=1e-6, atol=0)

@@ -28,7 +28,10 @@ def accuracy(model: nn.Module, ctx: Context) -> float:
 
 
 def test_it_mends_a_damaged_network(net: nn.Module, ctx: Context) -> None:
-    damage = (Magnitude(ratio=0.7, score="random"), WeightBits(bits=2))
+    damage = (
+        Magnitude(ratio=0.7, method="mask", score="random"),
+        WeightBits(bits=2, method="nearest", symmetric=True, correct=False),
+    )
     broken = compress(net, Recipe(damage), ctx)
     mended = compress(net, Recipe((*damage, Finetune(epochs=4))), ctx)
     assert accuracy(broken, ctx) < 0.8
@@ -45,6 +48,14 @@ def test_it_is_the_plain_training_loop(net: nn.Module, make_ctx: MakeCtx) -> Non
     plain = fit(net, make_ctx(), Schedule(epochs=1, lr=0.01), title="fine-tuning")
     assert fingerprint(tuned) == fingerprint(plain)
     assert fingerprint(tuned) != fingerprint(net)
+
+
+def test_the_last_state_may_be_kept_whatever_the_validation_images_say(net: nn.Module, make_ctx: MakeCtx) -> None:
+    wild = {"epochs": 0.5, "lr": 0.2}
+    last = Finetune(keep="last", **wild).apply(net, make_ctx())
+    plain = fit(net, make_ctx(), Schedule(**wild), title="fine-tuning", keep_best=False)
+    assert fingerprint(last) == fingerprint(plain)
+    assert fingerprint(last) != fingerprint(net)
 
 
 def test_another_seed_is_another_order(fresh: Callable[..., nn.Module], make_ctx: MakeCtx) -> None:

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.techniques._ranking import lamp, without_lowest
+from workbench.reconstruction.scores.lamp import lamp
+from workbench.reconstruction.supports import lowest
 
 
 def test_lamp_of_one_to_four_by_hand() -> None:
@@ -39,17 +40,17 @@ def test_lamp_is_the_plain_loop(values: list[float]) -> None:
 
 
 @given(st.lists(st.integers(0, 5).map(float), min_size=1, max_size=50), st.data())
-def test_without_lowest_drops_exactly_so_many_and_none_that_beats_one_that_stays(
+def test_lowest_drops_exactly_so_many_and_none_that_beats_one_that_stays(
     values: list[float], data: st.DataObject
 ) -> None:
     score, drop = torch.tensor(values), data.draw(st.integers(0, len(values)))
-    keep = without_lowest(score, drop)
+    keep = lowest(score, drop)
     assert int((~keep).sum()) == drop
     assert not drop or not keep.any() or score[~keep].max() <= score[keep].min()
 
 
-def test_without_lowest_breaks_ties_by_position() -> None:
+def test_lowest_breaks_ties_by_position() -> None:
     score = torch.tensor([[3.0, 1.0, 1.0], [1.0, 2.0, 0.0]])
-    assert without_lowest(score, 3).int().tolist() == [[1, 0, 0], [1, 1, 0]]
-    assert without_lowest(score, 0).all()
-    assert not without_lowest(score, 6).any()
+    assert lowest(score, 3).int().tolist() == [[1, 0, 0], [1, 1, 0]]
+    assert lowest(score, 0).all()
+    assert not lowest(score, 6).any()
