@@ -197,11 +197,11 @@ def test_keys_alone_move_sliders_ticks_folds_and_choices(visit):
     slider.focus()
     before = slider.get_attribute("aria-valuenow")
     page.keyboard.press("ArrowRight")
-    assert slider.get_attribute("aria-valuenow") != before
+    expect(slider).not_to_have_attribute("aria-valuenow", before)
     tick = page.get_by_label("Weight bits", exact=True).first
     tick.focus()
     page.keyboard.press("Space")
-    assert tick.is_checked()
+    expect(tick).to_be_checked()
     fold = page.get_by_role("button", name="Hide the history")
     fold.focus()
     page.keyboard.press("Enter")

@@ -19,13 +19,12 @@ def test_the_best_so_far_survives_a_cancel_and_a_reload(dashboard, make_dashboar
     panel.get_by_role("button", name="Auto-compress").click()
     panel.locator("tbody tr").first.wait_for(timeout=120_000)
     panel.get_by_role("button", name="Cancel").click()
-    panel.get_by_text("stopped: the best so far is a saved point").wait_for(timeout=60_000)
+    panel.get_by_text("stopped: the best so far is a saved point").wait_for()
     chosen = panel.locator("li").filter(has_text="Chosen:")
     assert "weight bits" in chosen.text_content().lower()
     told = panel.locator("li").filter(has_text="test images").text_content()
     size = re.search(r"in ([\d,]+) bytes", told)[1]
-    dashboard.settled()
-    assert dashboard.value("size_bytes") == float(size.replace(",", ""))  # it is what the page shows now
+    dashboard.wait_for_value("size_bytes", float(size.replace(",", "")))  # it is what the page shows now
 
     page.reload(timeout=120_000)
     again = make_dashboard(page)
@@ -33,12 +32,12 @@ def test_the_best_so_far_survives_a_cancel_and_a_reload(dashboard, make_dashboar
     assert again.value("size_bytes") > 100_000  # the sliders are those of a new page
     history = page.locator(".dsw-panel").filter(has=page.get_by_role("heading", name="History", exact=True))
     history.get_by_role("button", name="Show the history").click()
-    history.locator("tbody tr").filter(has_text="weight bits").first.wait_for(timeout=60_000)
-    plotted = page.evaluate(
-        "() => { const t = document.querySelector('.js-plotly-plot').data.find(t => t.name === 'saved');"
-        " return Array.from(t.x._inputArray ?? t.x) }"
+    history.locator("tbody tr").filter(has_text="weight bits").first.wait_for()
+    page.wait_for_function(
+        "size => { const t = document.querySelector('.js-plotly-plot').data.find(t => t.name === 'saved');"
+        " return Array.from(t.x._inputArray ?? t.x).includes(size) }",
+        arg=float(size.replace(",", "")),
     )
-    assert float(size.replace(",", "")) in plotted
 
 
 def test_the_size_slider_moves_the_point(dashboard):

@@ -48,15 +48,15 @@ def test_a_pair_with_an_alarm_one_without_and_a_report_that_opens_offline(page, 
     page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(served, timeout=120_000)
     for title in SECTIONS:
-        expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
     seen = page.locator(".dsw-figure b").all_inner_texts()
     assert any("points" in text for text in seen)
     alarms = page.locator(".dsw-alarm b").all_inner_texts()
     assert any("further" in line for line in page.locator(".dsw-alarm small").all_inner_texts())
     assert any("Class 7" in alarm for alarm in alarms)
     pictures = page.locator(".dsw-flip img")
-    assert pictures.count() >= 6
-    assert pictures.first.evaluate("image => image.naturalWidth") > 0
+    pictures.nth(5).wait_for()  # at least six
+    page.wait_for_function("document.querySelector('.dsw-flip img').naturalWidth > 0")
     assert page.get_by_role("row").filter(has_text="all images, the mean").count() == 1
 
     for width in (768, 400):
@@ -74,7 +74,7 @@ def test_a_pair_with_an_alarm_one_without_and_a_report_that_opens_offline(page, 
     right = page.get_by_role("combobox", name="Right")
     gentle = next(text for text in right.locator("option").all_text_contents() if "weight\xa0bits" in text)
     right.select_option(label=gentle)
-    expect(page.get_by_text("✓ No alarm.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("✓ No alarm.")).to_be_visible()
 
     asked = []
     context.set_offline(True)
@@ -85,7 +85,7 @@ def test_a_pair_with_an_alarm_one_without_and_a_report_that_opens_offline(page, 
         expect(page.get_by_role("heading", name=title)).to_be_visible()
     assert page.locator(".dsw-figure b").all_inner_texts() == seen
     assert page.locator(".dsw-alarm b").all_inner_texts() == alarms
-    assert page.locator(".dsw-flip img").first.evaluate("image => image.naturalWidth") > 0
+    page.wait_for_function("document.querySelector('.dsw-flip img').naturalWidth > 0")
     expect(page.locator(".dsw-sure svg").first).to_be_visible()
     assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

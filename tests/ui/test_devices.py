@@ -21,11 +21,11 @@ def test_the_table_follows_a_slider(dashboard, tmp_path):
     expect(panel.get_by_text("Not on Coral Edge TPU (USB)")).to_contain_text("it computes in int8 only")
 
     dashboard.tick("Weight bits")
-    page.get_by_text("Modelled for weight bits").wait_for(timeout=60_000)
+    page.get_by_text("Modelled for weight bits").wait_for()
     expect(line).to_contain_text("41.9 kB")
     assert line.text_content() != before
     dashboard.tick("Activation bits")
-    page.get_by_text("it runs on 12 of 12 devices").wait_for(timeout=60_000)
+    page.get_by_text("it runs on 12 of 12 devices").wait_for()
 
     panel.get_by_role("button", name="One image").click()
     expect(panel.locator("tbody tr").first).to_contain_text(" µs (")

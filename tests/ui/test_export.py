@@ -17,8 +17,8 @@ def test_a_network_is_taken_away_as_code_and_as_a_packed_file(dashboard, tmp_pat
     export = page.get_by_role("button", name="Export", exact=True)
     for title in ("Python code", "Packed file"):
         page.get_by_label("Format", exact=True).select_option(label=title)
-        export.and_(page.locator(":enabled")).click(timeout=60_000)
-        page.get_by_role("button", name=f"Download: {title}").wait_for(timeout=60_000)
+        export.and_(page.locator(":enabled")).click()
+        page.get_by_role("button", name=f"Download: {title}").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download: Python code").click()
     assert download.value.suggested_filename == "digits-cnn.zip"

@@ -40,7 +40,7 @@ def opened(dashboard):
     panel = panel_of(dashboard)
     panel.get_by_role("button", name="Show the graph").click()
     graph = frame(panel, "the compressed network")
-    expect(graph.locator(NODE)).to_have_count(operators(), timeout=30_000)
+    expect(graph.locator(NODE)).to_have_count(operators())
     return panel, graph
 
 
@@ -81,17 +81,17 @@ def test_sliders_swap_the_graph_and_factors_are_marked_as_one_layer(dashboard, t
     widths = graph.locator("#node-name-conv2")
     expect(widths).to_contain_text("48×24×3×3")
     dashboard.tick("Channel pruning")
-    expect(widths).not_to_contain_text("48×24×3×3", timeout=60_000)
+    expect(widths).not_to_contain_text("48×24×3×3")
     dashboard.settled(60)
     page.get_by_label("Channel pruning", exact=True).first.uncheck()
-    expect(widths).to_contain_text("48×24×3×3", timeout=60_000)
+    expect(widths).to_contain_text("48×24×3×3")
 
     dashboard.tick("Low rank")
     split = operators(techniques.get("low_rank")())
-    expect(graph.locator(NODE)).to_have_count(split, timeout=60_000)
+    expect(graph.locator(NODE)).to_have_count(split)
     panel.get_by_role("radio", name="Side by side").click()
     base = frame(panel, "the original")
-    expect(base.locator(NODE)).to_have_count(operators(), timeout=30_000)
+    expect(base.locator(NODE)).to_have_count(operators())
     expect(graph.locator(NODE)).to_have_count(split)
     row(panel, "conv2.1").click()
     expect(graph.locator(SELECTED)).to_have_attribute("id", "node-name-conv2.1")
@@ -109,7 +109,7 @@ def test_it_follows_the_theme_and_fits_narrow_pages(page, voila, make_dashboard,
     colour = {"light": "rgb(255, 255, 255)", "dark": "rgb(30, 30, 30)"}[theme]
     expect(graph.locator("html")).to_have_css("background-color", colour)
     panel.get_by_role("radio", name="Side by side").click()
-    expect(frame(panel, "the original").locator(NODE)).to_have_count(operators(), timeout=30_000)
+    expect(frame(panel, "the original").locator(NODE)).to_have_count(operators())
     for width in (1280, 420):
         page.set_viewport_size({"width": width, "height": 1400})
         page.wait_for_timeout(600)
@@ -148,4 +148,4 @@ def test_lab_draws_it_too(page, lab, make_dashboard):
     row(panel, "linear").click()
     expect(graph.locator(SELECTED)).to_have_attribute("id", "node-name-linear")
     page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
-    expect(graph.locator("html")).to_have_css("background-color", "rgb(30, 30, 30)", timeout=20_000)
+    expect(graph.locator("html")).to_have_css("background-color", "rgb(30, 30, 30)")

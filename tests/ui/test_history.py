@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from workbench.registry import techniques
+
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 
 
@@ -14,12 +16,12 @@ def test_a_star_and_a_note_stay_and_a_row_goes_back_into_the_sliders(dashboard, 
     page = dashboard.page
     dashboard.tick("Weight pruning")
     dashboard.slide("Weight pruning", "Ratio (%)", "ArrowRight", 10)
-    dashboard.settled()
-    size = dashboard.value("size_bytes")
     panel = page.locator(".dsw-panel").filter(has=page.get_by_role("heading", name="History", exact=True))
     panel.get_by_role("button", name="Show the history").click()
     newest = panel.locator("tbody tr").first
-    expect(newest).to_contain_text("weight pruning (ratio 60 %)", timeout=60_000)
+    expect(newest).to_contain_text("weight pruning (ratio 60 %)")
+    size = dashboard.measured(techniques.get("magnitude")(ratio=0.6)).estimates["size_bytes"].value
+    dashboard.wait_for_value("size_bytes", size)
     star = newest.get_by_role("button", name=re.compile("^Star"))
     star.focus()
     page.keyboard.press("Enter")
@@ -35,7 +37,7 @@ def test_a_star_and_a_note_stay_and_a_row_goes_back_into_the_sliders(dashboard, 
     dashboard.ready()
     panel.get_by_role("button", name="Show the history").click()
     panel.get_by_label("Only with a star").check()
-    expect(panel.locator("tbody tr")).to_have_count(1, timeout=60_000)
+    expect(panel.locator("tbody tr")).to_have_count(1)
     kept = panel.locator("tbody tr").first
     expect(kept).to_contain_text("=a note to stay")
     panel.get_by_role("button", name=re.compile("^Accuracy")).click()
@@ -46,11 +48,7 @@ def test_a_star_and_a_note_stay_and_a_row_goes_back_into_the_sliders(dashboard, 
     assert "'=a note to stay" in (tmp_path / "history.csv").read_text()
 
     kept.get_by_role("button", name=re.compile("^Restore")).click()
-    page.wait_for_function(
-        "size => Number(document.querySelector('[data-estimate=size_bytes]')?.dataset.value) === size",
-        arg=size,
-        timeout=60_000,
-    )
+    dashboard.wait_for_value("size_bytes", size)
     handle = page.locator(".dsw-step").filter(has=page.get_by_label("Weight pruning", exact=True))
     slider = handle.get_by_role("slider", name="Ratio (%)", exact=True).first
     expect(slider).to_have_attribute("aria-valuetext", re.compile("60"))

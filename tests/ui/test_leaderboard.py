@@ -44,21 +44,21 @@ def submit(panel, name):
 
 def test_two_names_submit_and_see_each_other(visit, tmp_path):
     ann = visit(techniques.get("magnitude")(ratio=0.8, method="mask", score="magnitude"))
-    expect(ann).to_contain_text("Nobody has submitted yet", timeout=60_000)
+    expect(ann).to_contain_text("Nobody has submitted yet")
     submit(ann, "Ann")
-    expect(ann.locator("tr[data-key='Ann']")).to_contain_text("(you)", timeout=60_000)
+    expect(ann.locator("tr[data-key='Ann']")).to_contain_text("(you)")
 
     bo = visit(techniques.get("weight_bits")(bits=4, method="nearest"))
-    expect(bo.locator("tr[data-key='Ann']")).to_be_visible(timeout=60_000)
+    expect(bo.locator("tr[data-key='Ann']")).to_be_visible()
     expect(bo.locator("tr[data-key='Ann']")).not_to_contain_text("(you)")
     submit(bo, "Ann")
-    expect(bo.get_by_role("alert").first).to_contain_text("is taken by somebody else", timeout=60_000)
+    expect(bo.get_by_role("alert").first).to_contain_text("is taken by somebody else")
     submit(bo, "Bo")
-    expect(bo.locator("tr[data-key='Bo']")).to_contain_text("(you)", timeout=60_000)
+    expect(bo.locator("tr[data-key='Bo']")).to_contain_text("(you)")
 
-    expect(ann.locator("tr[data-key='Bo']")).to_be_visible(timeout=60_000)  # by itself, without a click
+    expect(ann.locator("tr[data-key='Bo']")).to_be_visible()  # by itself, without a click
     expect(ann.locator("tr[data-key='Bo']")).not_to_contain_text("(you)")
     ann.locator("tr[data-key='Bo']").get_by_role("button", name="Try it").click()
-    expect(ann.page.get_by_label("Weight bits", exact=True).first).to_be_checked(timeout=60_000)
+    expect(ann.page.get_by_label("Weight bits", exact=True).first).to_be_checked()
     expect(ann.page.get_by_label("Weight pruning", exact=True).first).not_to_be_checked()
     ann.page.screenshot(path=tmp_path / "board.png", full_page=True)

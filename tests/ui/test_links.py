@@ -79,7 +79,7 @@ def test_without_a_clipboard_the_link_stands_in_a_field(dashboard):
     assert "token" not in field.input_value()
 
 
-def test_a_pick_on_the_map_marks_the_plot_and_the_table(dashboard, tmp_path):
+def test_a_pick_on_the_map_marks_the_plot_and_the_table(dashboard, eventually, tmp_path):
     page = dashboard.page
     size = dashboard.value("size_bytes")
     for steps in ((PRUNED,), (PRUNED, ROUNDED)):
@@ -87,7 +87,7 @@ def test_a_pick_on_the_map_marks_the_plot_and_the_table(dashboard, tmp_path):
         size = dashboard.wait_for_change("size_bytes", size)
     page.get_by_role("button", name="Save this point").click()
     panel(page, "History").get_by_role("button", name="Show the history").click()
-    panel(page, "History").locator("tr[data-key]").first.wait_for(timeout=60_000)
+    panel(page, "History").locator("tr[data-key]").first.wait_for()
 
     home = panel(page, "Where results come from")
     home.get_by_role("button", name="Show the map").click()
@@ -96,11 +96,11 @@ def test_a_pick_on_the_map_marks_the_plot_and_the_table(dashboard, tmp_path):
     saved.click()
     expect(saved).to_have_attribute("aria-pressed", "true")
     expect(page.locator(f"tr[data-key='{key}']").first).to_have_class("dsw-selected")
-    ring = page.evaluate(
+    ring = (
         "() => { const t = document.querySelector('.js-plotly-plot').data.find(t => t.name === 'looked at');"
         " return Array.from(t.x._inputArray ?? t.x) }"
     )
-    assert ring == [dashboard.value("size_bytes")]
+    eventually(lambda: page.evaluate(ring), [dashboard.value("size_bytes")])
     page.screenshot(path=tmp_path / "map.png", full_page=True)
 
     saved.focus()

@@ -20,7 +20,7 @@ def cells(page):
     )
 
 
-def test_cells_fill_and_a_click_picks_the_layer_that_is_protected(dashboard, tmp_path):
+def test_cells_fill_and_a_click_picks_the_layer_that_is_protected(dashboard, point, eventually, tmp_path):
     page = dashboard.page
     title = page.get_by_role("heading", name="Sensitivity of layers", exact=True)
     panel = page.locator(".dsw-panel").filter(has=title)
@@ -28,22 +28,23 @@ def test_cells_fill_and_a_click_picks_the_layer_that_is_protected(dashboard, tmp
     page.keyboard.press("Enter")
     panel.get_by_role("button", name="Measure the layers").click()
     panel.get_by_text("done", exact=True).wait_for(timeout=180_000)
-    assert len([cell for cell in cells(page) if cell]) == 3 * ROWS
+    eventually(lambda: len([cell for cell in cells(page) if cell]), 3 * ROWS)
     panel.get_by_text("Spearman").wait_for()
 
     area = panel.locator(".js-plotly-plot").first.locator(".nsewdrag").first
     area.scroll_into_view_if_needed()
-    box = area.bounding_box()
-    place = {"x": box["width"] / 2, "y": box["height"] / ROWS * 2.5}
-    area.hover(position=place, force=True)
-    panel.locator(".hovertext").first.wait_for()  # plotly clicks on what it hovers over
-    area.click(position=place, force=True)
+
+    def place():
+        box = area.bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / ROWS * 2.5
+
+    point(page, place)
     page.wait_for_function(
         "() => [...document.querySelectorAll('.dsw-panel select')].some(choice => choice.value === 'conv3')"
     )
     protect = panel.get_by_role("button", name="Protect this layer")
     protect.click()
-    expect(protect).to_be_disabled(timeout=30_000)
+    expect(protect).to_be_disabled()
     expect(page.get_by_label("Weight bits", exact=True).first).to_be_checked()
     panel.get_by_text("Weight bits: a setting of its own.").wait_for()
     panel.screenshot(path=tmp_path / "sensitivity.png")

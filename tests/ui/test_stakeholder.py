@@ -50,7 +50,7 @@ def test_five_questions_and_a_report_that_opens_offline(page, served, context, t
     answer = page.locator(".dsw-answer")
     seen = {}
     for number, question in enumerate(QUESTIONS):
-        expect(answer.get_by_role("heading", name=question)).to_be_visible(timeout=60_000)
+        expect(answer.get_by_role("heading", name=question)).to_be_visible()
         seen[question] = answer.locator(".dsw-figure b").all_inner_texts()
         assert seen[question]
         if number < len(QUESTIONS) - 1:

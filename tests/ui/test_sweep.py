@@ -22,4 +22,4 @@ def test_a_sweep_in_processes_brings_saved_points(dashboard):
     saved = page.locator(".dsw-panel").filter(has=page.get_by_role("heading", name="History", exact=True))
     saved.get_by_role("button", name="Show the history").click()
     for bits in range(1, 9):
-        saved.get_by_text(f"weight bits (bits {bits})", exact=True).wait_for(timeout=10_000)
+        saved.get_by_text(f"weight bits (bits {bits})", exact=True).wait_for()

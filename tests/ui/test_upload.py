@@ -46,7 +46,7 @@ def test_weights_are_taken_and_what_is_none_is_refused_in_a_sentence(dashboard, 
     state["linear.bias"][0] += 100.0  # everything is a zero now
     save_file(state, tmp_path / "zeros.safetensors")
     pick(page, tmp_path / "zeros.safetensors")
-    expect(told.filter(has_text="weights of digits-cnn")).to_be_visible(timeout=30_000)
+    expect(told.filter(has_text="weights of digits-cnn")).to_be_visible()
     zeros = dashboard.wait_for_change("accuracy", before)
     assert zeros < 0.2
     page.get_by_role("button", name="Back to its usual weights").click()
