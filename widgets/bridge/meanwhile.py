@@ -8,6 +8,7 @@ from widgets.background import Background, Task
 from widgets.bridge.desk import Desk
 from workbench.ahead import prepare_ahead
 from workbench.context import Report
+from workbench.courtesy import Urgency
 from workbench.errors import Refused
 from workbench.result import Job
 from workbench.run import layer_view
@@ -73,7 +74,7 @@ class Meanwhile:
 
     def _prepare(self, job: Job, report: Report) -> None:
         told, ahead = time.monotonic(), None
-        for ahead in prepare_ahead(job, **self._desk.options(job, report)):
+        for ahead in prepare_ahead(job, **self._desk.options(job, report, Urgency.NOTHING)):
             if time.monotonic() - told >= _NEWS_SECONDS:
                 told = time.monotonic()
                 self._desk.publish(report, ahead=ahead)
