@@ -215,7 +215,7 @@ def _point(page, place) -> None:
             page.locator(".hovertext").first.wait_for(timeout=3000)
         except NotYet:
             continue
-        if place() == (x, y):
+        if tuple(place()) == (x, y):
             page.mouse.click(x, y)
             return
     pytest.fail("nothing on the plot answers to the pointer")
