@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,8 +9,8 @@ import time
 import pytest
 
 from workbench import courtesy
-from workbench.context import Progress
-from workbench.courtesy import Urgency, Wait, awaited, giving_way
+from workbench.context import Progress, ignore
+from workbench.courtesy import Turn, Urgency, giving_way
 from workbench.errors import Cancelled
 
 NEWS = Progress(0.5, "half")
@@ -31,8 +30,8 @@ def other(home):
 
     def start(urgency):
         code = (
-            "import sys; from workbench.courtesy import Urgency, awaited\n"
-            "with awaited(Urgency(int(sys.argv[1]))): print('waiting', flush=True); sys.stdin.read()"
+            "import sys; from workbench.courtesy import Turn, Urgency\n"
+            "with Turn(print, Urgency(int(sys.argv[1]))): print('waiting', flush=True); sys.stdin.read()"
         )
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(int(urgency))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -48,37 +47,76 @@ def other(home):
         process.stdout.close()
 
 
-def pauses(urgency) -> bool:
-    """Whether work of this urgency pauses now; it is stopped as soon as it does."""
+def stopped_at(number):
+    """Return a report that is stopped when it is called for the time with this number, and what it was told."""
     told = []
 
     def report(news):
         told.append(news)
-        if len(told) > 1:
+        if len(told) >= number:
             raise Cancelled
 
+    return report, told
+
+
+def pauses(urgency=None) -> bool:
+    """Whether work of this urgency, or without a turn, pauses now; it is stopped as soon as it does."""
+    report, told = stopped_at(2)
     try:
-        giving_way(report, urgency)(NEWS)
+        if urgency is None:
+            giving_way(report)(NEWS)
+        else:
+            with Turn(report, urgency) as turn:
+                turn.report(NEWS)
     except Cancelled:
         return True
     assert told == [NEWS]
     return False
 
 
+KINDS = [*Urgency, None]
+
+
 @pytest.mark.parametrize(
-    ("awaited_there", "pausing"),
+    ("there", "pausing"),
     [
-        (Urgency.ANSWER, [Urgency.REST, Urgency.NOTHING]),
+        (Urgency.ANSWER, [Urgency.REST, Urgency.NOTHING, None]),
         (Urgency.REST, [Urgency.NOTHING]),
         (Urgency.NOTHING, []),
     ],
 )
-def test_work_pauses_for_what_is_more_urgent_elsewhere(other, awaited_there, pausing):
-    other(awaited_there)
-    assert [urgency for urgency in Urgency if pauses(urgency)] == pausing
+def test_work_pauses_for_what_is_more_urgent_elsewhere(other, monkeypatch, there, pausing):
+    monkeypatch.setattr(courtesy, "_PLACES", 2)
+    other(there)
+    assert [urgency for urgency in KINDS if pauses(urgency)] == pausing
 
 
-def test_it_goes_on_when_the_other_ends_or_dies(other):
+@pytest.mark.parametrize("urgency", [Urgency.REST, Urgency.NOTHING])
+def test_of_what_is_as_urgent_the_first_come_are_served(other, monkeypatch, urgency):
+    monkeypatch.setattr(courtesy, "_PLACES", 2)
+    report, _ = stopped_at(2)
+    with Turn(report, urgency) as first:
+        other(urgency)
+        assert not pauses(urgency)
+        other(urgency)
+        assert pauses(urgency)
+        first.report(NEWS)  # it came before them
+        first.begin(urgency)
+        with pytest.raises(Cancelled):
+            first.report(NEWS)
+
+
+def test_answers_never_pause(other, monkeypatch):
+    monkeypatch.setattr(courtesy, "_PLACES", 1)
+    for _ in range(3):
+        other(Urgency.ANSWER)
+    with Turn(ignore, Urgency.ANSWER) as turn:
+        begin = time.monotonic()
+        turn.report(NEWS)
+        assert time.monotonic() - begin < 30
+
+
+def test_it_goes_on_when_the_other_ends(other):
     process = other(Urgency.ANSWER)
     begin = time.monotonic()
 
@@ -87,82 +125,63 @@ def test_it_goes_on_when_the_other_ends_or_dies(other):
             process.stdin.close()
         assert time.monotonic() - begin < 30
 
-    giving_way(report, Urgency.REST)(NEWS)
-    assert not pauses(Urgency.REST)
-
-    killed = other(Urgency.ANSWER)
-    killed.kill()
-    killed.wait()
-    assert pauses(Urgency.REST)  # for a while: it left without a word
+    giving_way(report)(NEWS)
+    assert not pauses()
 
 
-def test_whoever_left_without_a_word_is_forgotten(home):
-    with awaited(Urgency.ANSWER):
-        (mark,) = (home / "awaited").iterdir()
-        left = mark.with_name("0-1-0")
-        left.touch()
-    assert pauses(Urgency.REST)
-    os.utime(left, (time.time() - 11, time.time() - 11))
-    assert not pauses(Urgency.REST)
+def test_whoever_was_killed_is_forgotten(other, home):
+    process = other(Urgency.ANSWER)
+    process.kill()
+    process.wait()
+    assert pauses()
+    (mark,) = (home / "turns").iterdir()
+    _, begun, *rest = mark.name.split("-")
+    mark.rename(mark.with_name("-".join(["0", str(float(begun) - 11), *rest])))
+    assert not pauses()
 
 
 def test_no_pause_is_endless(other, monkeypatch):
     other(Urgency.ANSWER)
     monkeypatch.setattr(courtesy, "_PAUSE_SECONDS", 0.05)
     told = []
-    giving_way(told.append, Urgency.REST)(NEWS)
+    giving_way(told.append)(NEWS)
     assert told[:2] == [NEWS, NEWS]
 
 
-def test_a_process_that_is_waited_for_itself_pauses_for_nobody(other):
+def test_a_process_that_owes_an_answer_pauses_for_nobody(other):
     other(Urgency.ANSWER)
-    with awaited(Urgency.ANSWER):
-        assert not pauses(Urgency.NOTHING)
-    assert pauses(Urgency.NOTHING)
+    with Turn(ignore):
+        assert not any(pauses(urgency) for urgency in KINDS)
+    assert pauses()
 
 
-def test_threads_of_one_process_do_not_pause_for_each_other():
-    with awaited(Urgency.ANSWER):
-        assert not pauses(Urgency.NOTHING)
+def test_threads_of_one_process_do_not_pause_for_each_other(monkeypatch):
+    monkeypatch.setattr(courtesy, "_PLACES", 1)
+    with Turn(ignore, Urgency.REST), Turn(ignore, Urgency.NOTHING):
+        assert not any(pauses(urgency) for urgency in KINDS)
 
 
-def test_a_wait_is_urgent_until_it_is_answered(other, home):
+def test_a_turn_leaves_nothing_behind(home):
     def marks():
-        return [path.name[0] for path in (home / "awaited").iterdir()]
+        return [path.name[0] for path in (home / "turns").iterdir()]
 
-    with Wait(lambda news: None) as wait:
+    with Turn(ignore) as turn:
         assert marks() == ["0"]
-        wait.report(NEWS)
-        wait.answered()
-        wait.answered()
+        turn.begin(Urgency.REST)
         assert marks() == ["1"]
     assert marks() == []
-
-    other(Urgency.ANSWER)
-    told = []
-
-    def report(news):
-        told.append(news)
-        if len(told) > 2:
-            raise Cancelled
-
-    with Wait(report) as wait:
-        wait.report(NEWS)
-        assert told == [NEWS]  # it pauses for nobody
-        wait.answered()
-        with pytest.raises(Cancelled):
-            wait.report(NEWS)
+    turn.report(NEWS)  # it has no turn any more, and waits for none
 
 
 def test_a_home_that_cannot_be_written_stops_nobody(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "file"))
-    with awaited(Urgency.ANSWER):
-        assert not pauses(Urgency.NOTHING)
+    with Turn(ignore):
+        assert not any(pauses(urgency) for urgency in KINDS)
 
 
 def test_what_else_lies_there_stops_nobody(home):
-    (home / "awaited").mkdir()
-    (home / "awaited" / "README").write_text("")
-    (home / "awaited" / "0-x").write_text("")
-    assert not pauses(Urgency.REST)
+    (home / "turns").mkdir()
+    for name in ("README", "0-x", "7-1.0-1-1"):
+        (home / "turns" / name).write_text("")
+    assert not any(pauses(urgency) for urgency in KINDS)

@@ -22,7 +22,6 @@ from workbench.recipe import Recipe
 from workbench.result import Job
 from workbench.run import Prepared, made, prepare
 from workbench.store import Store
-from workbench.timing.runtimes import PROCESSORS as PROCESSORS
 from workbench.timing.speed import Speed
 from workbench.timing.turn import turn
 

@@ -2,7 +2,8 @@
 
 Priorities of the operating system cannot do this: a thread of low priority that waits for a processor holds the
 interpreter's lock meanwhile, and with it the thread of its process that somebody waits for. So work pauses by itself,
-whenever it reports its progress, and holds nothing.
+where it reports its progress. Processes know of each other by empty files, because these need no server and no lock;
+whatever their clocks or a killed process do to them, the worst is a pause that was not needed.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench.context import Progress, Report
-from workbench.resources import cache_home
+from workbench.resources import PROCESSORS, cache_home
 
 _LASTS_SECONDS = 10.0
-"""Nobody is given way to for longer at one time: whoever left without a word is forgotten."""
-_PAUSE_SECONDS = 0.5
+"""Nobody is given way to for longer at one time: whoever was killed is forgotten."""
+_PAUSE_SECONDS = 3.0
 """The longest pause at one report: on a machine that is never free all work goes on, if slowly."""
 _LOOK_SECONDS = 0.02
+_PLACES = max(1, PROCESSORS - 1)
+"""How many processes work at a time on what is not urgent: one processor is left to whoever asks next."""
 _numbers = itertools.count()
 
 
@@ -38,85 +41,97 @@ class Urgency(IntEnum):
     """Nobody asked for it yet."""
 
 
-@contextmanager
-def awaited(urgency: Urgency) -> Iterator[None]:
-    """Tell other processes with the same home that somebody waits for what is done within.
+class _Mark(NamedTuple):
+    """One file, by its name; marks sort into the order in which they are served."""
 
-    Where that home cannot be written nobody is told, and all work goes on side by side.
+    urgency: Urgency
+    begun: float
+    process: int
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.urgency:d}-{self.begun:.6f}-{self.process}-{self.number}"
+
+
+class Turn:
+    """Work that takes its turn among that of other processes with the same home: the most urgent, then the first come.
+
+    Enter it, and give the work its `report`. Where the home cannot be written, all work goes on side by side.
     """
-    mark = _marks() / f"{urgency:d}-{os.getpid()}-{next(_numbers)}"
-    with suppress(OSError):
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            mark.unlink(missing_ok=True)
 
+    def __init__(self, report: Report, urgency: Urgency = Urgency.ANSWER) -> None:
+        self._report, self._urgency = report, urgency
+        self._mark: _Mark | None = None
 
-class Wait:
-    """Work that a page waits for: until it is answered before all others, then for the rest of it."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = self._plain = report
-        self._marks = ExitStack()
-        self._urgency: Urgency | None = None
-
-    def __enter__(self) -> Wait:
-        self._mark(Urgency.ANSWER)
+    def __enter__(self) -> Turn:
+        self.begin(self._urgency)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._marks.close()
+        self._end()
+
+    def begin(self, urgency: Urgency) -> None:
+        """Go on with something of this urgency, behind all that wait with the same."""
+        self._end()
+        self._mark = mark = _Mark(urgency, time.time(), os.getpid(), next(_numbers))
+        with suppress(OSError):
+            _folder().mkdir(parents=True, exist_ok=True)
+            (_folder() / mark.name).touch()
 
     def report(self, news: Progress) -> None:
-        """Report progress; gives way to the answers of other processes once there is an answer of its own."""
+        """Report progress, and pause until it is this work's turn."""
         self._report(news)
+        if self._mark is not None:
+            _pause(self._report, news, self._mark)
 
-    def answered(self) -> None:
-        """Say that the page has an answer."""
-        if self._urgency is Urgency.ANSWER:
-            self._marks.close()
-            self._mark(Urgency.REST)
-
-    def _mark(self, urgency: Urgency) -> None:
-        self._urgency, self._report = urgency, giving_way(self._plain, urgency)
-        self._marks.enter_context(awaited(urgency))
+    def _end(self) -> None:
+        if self._mark is not None:
+            with suppress(OSError):
+                (_folder() / self._mark.name).unlink(missing_ok=True)
+            self._mark = None
 
 
-def giving_way(report: Report, urgency: Urgency) -> Report:
-    """Return a report for work of this urgency that pauses while another process does what is more urgent.
-
-    It pauses for no other process while its own is waited for: it may hold what its own needs.
-    """
-    if urgency is Urgency.ANSWER:
-        return report
+def giving_way(report: Report) -> Report:
+    """Return a report for work of any length that asks for no turn, but pauses while other processes owe an answer."""
 
     def patient(news: Progress) -> None:
         report(news)
-        end = time.monotonic() + _PAUSE_SECONDS
-        while _more_urgent(urgency) and time.monotonic() < end:
-            time.sleep(_LOOK_SECONDS)
-            report(news)  # it may be stopped meanwhile
+        _pause(report, news, None)
 
     return patient
 
 
-def _more_urgent(urgency: Urgency) -> bool:
-    with suppress(OSError), os.scandir(_marks()) as marks:
-        processes = {mark[2] for entry in marks if (mark := _read(entry)) and int(mark[1]) < urgency}
-        return bool(processes) and str(os.getpid()) not in processes
-    return False
+def _pause(report: Report, news: Progress, mine: _Mark | None) -> None:
+    end = time.monotonic() + _PAUSE_SECONDS
+    while _must_wait(mine) and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+        report(news)  # it may be stopped meanwhile
 
 
-def _read(entry: os.DirEntry[str]) -> re.Match[str] | None:
-    """Return what a mark says, or None for one that is ended or too old, and for whatever else lies there."""
-    with suppress(OSError):  # it may end as it is looked at
-        if time.time() - entry.stat().st_mtime < _LASTS_SECONDS:
-            return re.fullmatch(r"(\d)-(\d+)-\d+", entry.name)
-    return None
+def _must_wait(mine: _Mark | None) -> bool:
+    """Return whether others go first. A process that owes an answer itself waits for nobody: it may hold what it needs.
+
+    `mine` is None for work without a turn.
+    """
+    urgency = Urgency.REST if mine is None else mine.urgency
+    marks, here = _marks(), os.getpid()
+    if any(mark.process == here and mark.urgency is Urgency.ANSWER for mark in marks):
+        return False
+    others = [mark for mark in marks if mark.process != here]
+    if any(mark.urgency < urgency for mark in others):
+        return True
+    return mine is not None and sum(mark < mine for mark in others) >= _PLACES
 
 
-def _marks() -> Path:
-    return cache_home() / "awaited"
+def _marks() -> list[_Mark]:
+    now = time.time()
+    with suppress(OSError), os.scandir(_folder()) as entries:
+        found = [re.fullmatch(r"([012])-(\d+\.\d+)-(\d+)-(\d+)", entry.name) for entry in entries]
+        marks = [_Mark(Urgency(int(each[1])), float(each[2]), int(each[3]), int(each[4])) for each in found if each]
+        return [mark for mark in marks if abs(now - mark.begun) < _LASTS_SECONDS]
+    return []
+
+
+def _folder() -> Path:
+    return cache_home() / "turns"

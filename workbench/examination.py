@@ -14,10 +14,11 @@ from workbench.diagnosing import Case
 from workbench.export.packed import pack
 from workbench.graph import graph_of
 from workbench.network import clone
+from workbench.resources import PROCESSORS
 from workbench.result import Estimate
 from workbench.timing.clock import measured
 from workbench.timing.machine import this_machine
-from workbench.timing.runtimes import PROCESSORS, node_times, torch_call, torch_threads
+from workbench.timing.runtimes import node_times, torch_call, torch_threads
 from workbench.timing.speed import compare
 
 _SMALLEST = torch.finfo(torch.float32).tiny

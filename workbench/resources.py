@@ -1,4 +1,4 @@
-"""Where files live: the small ones that are shipped with the project, and the ones that a person downloads or makes."""
+"""What there is to work with: folders of shipped files and of those that a person downloads or makes; processors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import platformdirs
 
 _PACKAGE = Path(__file__).parent
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""How many processors this process may use."""
 
 
 def share() -> Path:

@@ -35,6 +35,7 @@ class Visitor:
         self.messages = 0
         self.errors: list[str] = []
         self._kernel = ""
+        self._done: set[str] = set()
         self._news = asyncio.Event()
 
     async def open(self) -> None:
@@ -46,7 +47,8 @@ class Visitor:
         self._socket = await websocket_connect(address, max_message_size=2**30)
         self._reading = asyncio.create_task(self._read())
         control = uuid.uuid4().hex
-        self._send("comm_open", {"comm_id": control, "target_name": CONTROL, "data": {}}, metadata=PROTOCOL)
+        opening = self._send("comm_open", {"comm_id": control, "target_name": CONTROL, "data": {}}, metadata=PROTOCOL)
+        await self.until(lambda: opening in self._done)
         self._send("comm_msg", {"comm_id": control, "data": {"method": "request_states"}})
         await self.until(lambda: bool(self.widgets))
         (page,) = (key for key, state in self.widgets.items() if "dark" in state and "_esm" in state)
@@ -117,11 +119,12 @@ class Visitor:
             found |= self._below(child.removeprefix("IPY_MODEL_"))
         return found & self.widgets.keys()
 
-    def _send(self, kind: str, content: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+    def _send(self, kind: str, content: dict[str, Any], metadata: dict[str, Any] | None = None) -> str:
         header = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "session": self._session, "username": "visitor"}
         header |= {"version": "5.3", "date": ""}
         message = {"header": header, "parent_header": {}, "metadata": metadata or {}, "content": content}
         self._socket.write_message(json.dumps(message | {"channel": "shell", "buffers": []}))
+        return header["msg_id"]
 
     async def _read(self) -> None:
         while (raw := await self._socket.read_message()) is not None:
@@ -132,6 +135,8 @@ class Visitor:
                 self.widgets[content["comm_id"]] = dict(content["data"]["state"])
             elif kind == "comm_msg":
                 self._follow(content["comm_id"], content["data"])
+            elif kind == "status" and content["execution_state"] == "idle":
+                self._done.add(message["parent_header"].get("msg_id", ""))
             elif kind == "error" or content.get("name") == "stderr":
                 self.errors.append(str(content)[:500])
             self._news.set()

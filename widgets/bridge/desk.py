@@ -7,7 +7,7 @@ from typing import Any
 
 from widgets.state import AppState
 from workbench.context import Progress, Report
-from workbench.courtesy import Urgency, giving_way
+from workbench.courtesy import giving_way
 from workbench.errors import Refused
 from workbench.result import Job
 from workbench.run import prepare
@@ -36,9 +36,13 @@ class Desk:
         """Whether the present choices have their final row."""
         return not self.state.busy and self.state.current is not None
 
-    def options(self, job: Job, report: Report, urgency: Urgency = Urgency.REST) -> dict[str, Any]:
-        """Return what the engine is asked with besides the job; what is more urgent on other pages goes first."""
-        return {"report": giving_way(report, urgency), "user_code": job.model.name in self._user_models}
+    def options(self, job: Job, report: Report) -> dict[str, Any]:
+        """Return what the engine is asked with besides the job, for work that gives way to other pages' answers."""
+        return self.urgent(job, giving_way(report))
+
+    def urgent(self, job: Job, report: Report) -> dict[str, Any]:
+        """Return what the engine is asked with besides the job, for work that pauses only where its report does."""
+        return {"report": report, "user_code": job.model.name in self._user_models}
 
     def publish(self, report: Report, **values: Any) -> None:
         """Set traits of the state, unless there is a newer request than the one that `report` belongs to."""

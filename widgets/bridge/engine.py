@@ -29,7 +29,7 @@ from widgets.bridge.sweep import Sweeping
 from widgets.bridge.training import Training
 from widgets.state import AppState
 from workbench.context import Progress, Report
-from workbench.courtesy import Urgency, Wait
+from workbench.courtesy import Turn, Urgency
 from workbench.errors import Refused
 from workbench.recipe import Recipe
 from workbench.result import Job, Result, Status
@@ -98,27 +98,28 @@ class Engine:
             )
 
     def _follow(self, job: Job, report: Report) -> None:
-        with Wait(report) as wait:
-            self._answer(job, report, wait)
+        with Turn(report, Urgency.ANSWER) as turn:
+            self._answer(job, report, turn)
 
-    def _answer(self, job: Job, report: Report, wait: Wait) -> None:
+    def _answer(self, job: Job, report: Report, turn: Turn) -> None:
         plain = dataclasses.replace(job, recipe=Recipe())
         known = self.state.baseline
         if known is None or not known.final or known.job != plain:
             self._begin(plain, report)
-            for row in self._rows(plain, report):
+            for row in self._rows(plain, turn.report):
                 self._publish(report, baseline=row)
         if job == plain:
             self._publish(report, current=self.state.baseline, busy=False)
         elif job.recipe.trains:
             self._publish(report, current=self._trained(job, report), busy=False)
         else:
-            for row in self._rows(job, wait.report):
+            for number, row in enumerate(self._rows(job, turn.report)):
                 trail = self.state.trail
                 trail = (*trail, row)[-_TRAIL:] if row.final else trail
                 doing = "" if row.final else self.state.doing
                 self._publish(report, current=row, trail=trail, busy=not row.final, doing=doing)
-                wait.answered()
+                if number == 0:
+                    turn.begin(Urgency.REST)
 
     def _tell(self, job: Job, news: Progress) -> None:
         """Say what is being solved, a few times a second: measuring shows itself."""
@@ -149,7 +150,7 @@ class Engine:
 
     def _begin(self, job: Job, report: Report) -> None:
         self._publish(report, baseline=None, current=None, trail=(), saved=(), layers=(), layer_view=None, drawing=None)
-        prepared = prepare(job, **self._options(job, report))
+        prepared = prepare(job, **self._desk.urgent(job, report))
         with self.state.lock:
             self._publish(report, layers=prepared.layers)
             self.saved.follow(prepared)
@@ -157,7 +158,7 @@ class Engine:
     def _rows(self, job: Job, report: Report) -> Iterator[Result]:
         """Yield the rows that are worth drawing: the final one, and before it one every `_ROW_SECONDS`."""
         shown = time.monotonic()
-        for row in run(job, quick=True, **self._options(job, report)):
+        for row in run(job, quick=True, **self._desk.urgent(job, report)):
             if row.status is not Status.OK:
                 raise Refused(row.message)
             if row.final or row.provisional or time.monotonic() - shown >= _ROW_SECONDS:
@@ -166,12 +167,9 @@ class Engine:
                     self.history.remember(row)
                 shown = time.monotonic()
 
-    def _options(self, job: Job, report: Report) -> dict[str, Any]:
-        return self._desk.options(job, report, Urgency.ANSWER)
-
     def _trained(self, job: Job, report: Report) -> Result:
         """Return the row of a recipe that trains: a slider never starts a training, so it must be known already."""
-        prepared = prepare(job, **self._options(job, report))
+        prepared = prepare(job, **self._desk.urgent(job, report))
         row = self._desk.store.get(prepared.key(job))
         if row is None:
             raise Refused("this recipe trains and was not measured yet: press Train to measure it")

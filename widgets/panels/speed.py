@@ -9,8 +9,9 @@ from widgets.panels._panel import Panel, buttons
 from widgets.panels._work import Work
 from widgets.table import Table
 from widgets.text import escape, percent, recipe_text
-from workbench.checkup import PROCESSORS, Checkup
+from workbench.checkup import Checkup
 from workbench.diagnosing import Finding
+from workbench.resources import PROCESSORS
 from workbench.result import Estimate, Result
 from workbench.timing.speed import Lane, LayerTime, Speed
 

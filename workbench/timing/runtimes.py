@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -22,7 +21,6 @@ from workbench.context import Report, ignore
 from workbench.export._onnx_run import session
 from workbench.timing.clock import Times, measured
 
-PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """How many processors this process may use: containers often have fewer than the machine."""
 
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from workbench.context import Progress, Report, ignore
 from workbench.errors import Refused
+from workbench.resources import PROCESSORS
 from workbench.result import Estimate
 from workbench.timing.clock import Times, measured
-from workbench.timing.runtimes import PROCESSORS, layer_times, onnx_call, torch_call, torch_threads
+from workbench.timing.runtimes import layer_times, onnx_call, torch_call, torch_threads
 
 TORCH = "torch"
 _NOW, _BASE = "now", "base"
