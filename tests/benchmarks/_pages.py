@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import secrets
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+import psutil
 
 HERE = Path(__file__).parent
 BROWSER = {
@@ -42,19 +43,9 @@ def browser_tests() -> object:
     return module
 
 
-@contextmanager
-def served(home: Path, *arguments: str) -> Iterator[str]:
+def served(home: Path, *arguments: str) -> AbstractContextManager[str]:
     """The address of what `workbench ARGUMENTS` serves, with results and settings in `home`."""
-    ui = browser_tests()
-    port, token = ui.free_port(), secrets.token_hex(8)
-    url = f"http://127.0.0.1:{port}/?token={token}"
-    command = ["-m", "workbench", *arguments, "--no-browser", "--port", str(port), "--token", token]
-    serving = ui.serve(command, url, home, threads=None)
-    next(serving)
-    try:
-        yield url
-    finally:
-        serving.close()
+    return browser_tests().served(home, *arguments, threads=None)
 
 
 def kernels(home: Path) -> list[int]:
@@ -69,6 +60,19 @@ def kernels(home: Path) -> list[int]:
         if int(status[1]) == server and b"ipykernel" in command:
             found.append(int(entry.name))
     return found
+
+
+def rest(home: Path, seconds: float = 90) -> None:
+    """Wait until the kernels of a home have nothing to do: then the next visitor's is ready."""
+    end, before = time.monotonic() + seconds, {}
+    while time.monotonic() < end:
+        time.sleep(1)
+        found = kernels(home)
+        used = {pid: sum(psutil.Process(pid).cpu_times()[:2]) for pid in found}
+        if found and used.keys() == before.keys() and all(used[pid] - before[pid] < 0.05 for pid in found):
+            return
+        before = used
+    raise TimeoutError(f"the kernels are still busy after {seconds} s")
 
 
 def private_bytes(pid: int) -> int:

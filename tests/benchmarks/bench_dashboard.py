@@ -84,7 +84,7 @@ def measure() -> Iterator[tuple[str, str]]:
             page = browser.new_page(viewport={"width": 1280, "height": 1000})
             _, told = opening(ui, page, url)
             yield "dashboard: right after the start (cold)", told
-            time.sleep(15)  # the pool has another kernel ready by then
+            _pages.rest(home)
             page = browser.new_page(viewport={"width": 1280, "height": 1000})
             dashboard, told = opening(ui, page, url)
             yield "dashboard: with a preheated kernel", told

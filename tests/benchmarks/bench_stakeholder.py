@@ -18,8 +18,6 @@ from workbench.run import run
 from workbench.store import Store
 
 VISITS = 5
-FILLED_S = 12
-"""Seconds until the pool has the next kernel ready."""
 
 
 def measure() -> Iterator[tuple[str, str]]:
@@ -35,7 +33,7 @@ def measure() -> Iterator[tuple[str, str]]:
             yield "stakeholder: right after the server has answered once (cold)", words
             times = []
             for _ in range(VISITS):
-                time.sleep(FILLED_S)
+                _pages.rest(home)
                 times.append(_visit(browser, url))
             for what, found in zip(("first figures", "first click answered"), zip(*times, strict=True), strict=True):
                 told = (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.parse
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,19 @@ def serve(arguments: list[str], url: str, home: Path, *, threads: int | None = 1
             process.wait()
 
 
+@contextmanager
+def served(home: Path, *arguments: str, threads: int | None = 1):
+    """The address of what `workbench ARGUMENTS` serves, with results and settings in `home`."""
+    port, token = free_port(), secrets.token_hex(8)
+    command = ["-m", "workbench", *arguments, "--no-browser", "--port", str(port), "--token", token]
+    yield from serve(command, f"http://127.0.0.1:{port}/?token={token}", home, threads=threads)
+
+
 @pytest.fixture(scope="session")
 def voila(tmp_path_factory):
     """The address of the dashboard as `workbench` serves it."""
-    port, token = free_port(), secrets.token_hex(8)
-    arguments = ["-m", "workbench", "--no-browser", "--port", str(port), "--token", token]
-    yield from serve(arguments, f"http://127.0.0.1:{port}/?token={token}", tmp_path_factory.mktemp("voila"))
+    with served(tmp_path_factory.mktemp("voila")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

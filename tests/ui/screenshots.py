@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import re
-import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -243,17 +242,10 @@ def _unrolled(page: Page, width: int) -> None:
 @contextmanager
 def _served(ui: object, notebook: Path) -> Iterator[str]:
     """The address of a notebook as `workbench serve` serves it."""
-    port, token = ui.free_port(), secrets.token_hex(8)
-    url = f"http://127.0.0.1:{port}/?token={token}"
     with tempfile.TemporaryDirectory() as home:
         _fill(Path(home), harmed=notebook.stem == "compare")
-        command = ["-m", "workbench", "serve", str(notebook), "--no-browser", "--port", str(port), "--token", token]
-        serving = ui.serve(command, url, Path(home), threads=None)
-        next(serving)
-        try:
+        with ui.served(Path(home), "serve", str(notebook), threads=None) as url:
             yield url
-        finally:
-            serving.close()
 
 
 def main(readme: bool, only: tuple[str, ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
 
 import pytest
 from playwright.sync_api import expect
@@ -39,9 +38,8 @@ def stored(tmp_path):
 
 @pytest.fixture
 def served(stored, browser_tests):
-    port, token = browser_tests.free_port(), secrets.token_hex(8)
-    arguments = ["-m", "workbench", "serve", "compare", "--no-browser", "--port", str(port), "--token", token]
-    yield from browser_tests.serve(arguments, f"http://127.0.0.1:{port}/?token={token}", stored)
+    with browser_tests.served(stored, "serve", "compare") as url:
+        yield url
 
 
 def test_a_pair_with_an_alarm_one_without_and_a_report_that_opens_offline(page, served, context, tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 import pytest
 from playwright.sync_api import expect
 
@@ -13,9 +11,8 @@ pytestmark = [pytest.mark.ui, pytest.mark.slow]
 @pytest.fixture
 def lessons(tmp_path, browser_tests):
     """The address of the list of lessons, as a teacher serves it."""
-    port, token = browser_tests.free_port(), secrets.token_hex(8)
-    arguments = ["-m", "workbench", "serve", "lessons", "--no-browser", "--port", str(port), "--token", token]
-    yield from browser_tests.serve(arguments, f"http://127.0.0.1:{port}/?token={token}", tmp_path)
+    with browser_tests.served(tmp_path, "serve", "lessons") as url:
+        yield url
 
 
 def exercise(page, words):
