@@ -17,14 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench import files, leaderboard, submissions
+from workbench import class_folder, files, leaderboard, submissions
+from workbench.class_folder import Reader, own_names, owner, submit, submitted
 from workbench.errors import Refused
 from workbench.leaderboard import Board, area, board, submission, together
 from workbench.measure._intervals import wilson
 from workbench.recipe import Recipe
 from workbench.registry import techniques
 from workbench.result import DataRef, Estimate, Job, ModelRef, Result, Status
-from workbench.submissions import Point, Reader, Submission, clean_name, own_names, owner, submit, submitted
+from workbench.submissions import Point, Submission, clean_name
 
 GROUND = Board(size_bytes=100_000, accuracy=0.95, classes=10)
 JOB = Job(model=ModelRef(name="digits-cnn"), data=DataRef(name="digits"))
@@ -203,8 +204,8 @@ def test_looking_makes_no_secret_and_reads_it_once(tmp_path, monkeypatch):
     assert own_names(about) == frozenset()
     assert not (tmp_path / "home").exists()
     about = [dataclasses.replace(each, owner=owner(each.name, "me")) for each in about[:2]] + about[2:]
-    read, before = [], submissions._secret
-    monkeypatch.setattr(submissions, "_secret", lambda path: read.append(path) or before(path))
+    read, before = [], class_folder._secret
+    monkeypatch.setattr(class_folder, "_secret", lambda path: read.append(path) or before(path))
     assert own_names(about, "me") == {"Ann", "Bo"}
     assert own_names(about, "you") == frozenset()
     assert len(read) == 2
@@ -278,7 +279,7 @@ def test_a_file_that_cannot_be_opened_stays(number, tmp_path, monkeypatch):
             raise OSError(number, os.strerror(number))
         return before(name, *options, **more)
 
-    monkeypatch.setattr(submissions.os, "open", failing)
+    monkeypatch.setattr(class_folder.os, "open", failing)
     with pytest.raises(Refused, match=f"cannot be told from .*: {os.strerror(number)}; try again"):
         submit(tmp_path, of("Ann", point(1, 1.0), whose="b"))
     monkeypatch.undo()
@@ -381,7 +382,7 @@ def test_a_copy_under_another_name_is_left_out(tmp_path):
 
 
 def test_a_flood_of_files_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(submissions, "MOST_FILES", 3)
+    monkeypatch.setattr(class_folder, "MOST_FILES", 3)
     for name in "abcde":
         submit(tmp_path, of(name, point(5_000, 0.9)))
     found = Reader(tmp_path).read()
@@ -392,7 +393,7 @@ def test_a_flood_of_files_is_cut_off(tmp_path, monkeypatch):
 def test_what_is_read_is_bounded_and_the_largest_are_left_out(tmp_path, monkeypatch):
     for name in ("Ann", "Bo", "Cid"):
         submit(tmp_path, of(name, *(point(1_000 + n, 0.5) for n in range(20 if name == "Ann" else 1))))
-    monkeypatch.setattr(submissions, "MOST_TOTAL", 2_000)
+    monkeypatch.setattr(class_folder, "MOST_TOTAL", 2_000)
     found = Reader(tmp_path).read()
     assert {s.name for s in found.submissions} == {"Bo", "Cid"}
     assert found.problems == ("the folder holds more than 2,000 bytes: the largest file is not read",)
@@ -402,8 +403,8 @@ def test_only_changed_files_are_read_again(tmp_path, monkeypatch):
     submit(tmp_path, of("Ann", point(5_000, 0.9)))
     path = submit(tmp_path, of("Bo", point(5_000, 0.9)))
     reader, read = Reader(tmp_path), []
-    before = submissions._checked
-    monkeypatch.setattr(submissions, "_checked", lambda path: read.append(path) or before(path))
+    before = class_folder._checked
+    monkeypatch.setattr(class_folder, "_checked", lambda path: read.append(path) or before(path))
     first = reader.read()
     assert reader.read() == first
     assert len(read) == 2
@@ -428,7 +429,7 @@ def test_a_folder_that_is_not_there_is_empty_and_one_that_cannot_be_used_says_so
     monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", denied)
     with pytest.raises(Refused, match="cannot be written: Permission denied"):
         submit(tmp_path, of("Ann", point(1, 0.5)))
-    monkeypatch.setattr(submissions.os, "scandir", denied)
+    monkeypatch.setattr(class_folder.os, "scandir", denied)
     with pytest.raises(Refused, match="Permission denied; whoever set up this folder of a class can change that"):
         Reader(tmp_path).read()
 
@@ -488,7 +489,8 @@ def test_without_hard_links_one_gets_a_new_name_all_the_same(tmp_path, monkeypat
     assert Reader(tmp_path).read().submissions[0].points[0].size_bytes == 5_000
 
 
-def test_the_module_reads_nothing_but_json():
-    source = Path(submissions.__file__).read_text()
+@pytest.mark.parametrize("module", [class_folder, submissions], ids=lambda module: module.__name__)
+def test_the_modules_read_nothing_but_json(module):
+    source = Path(module.__file__).read_text()
     assert not re.search(r"pickle|eval\(|exec\(|torch", source)
     assert "torch" in sys.modules

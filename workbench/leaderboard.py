@@ -19,11 +19,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from workbench.class_folder import owner
 from workbench.errors import Refused
 from workbench.result import Job, Result, Status
 from workbench.search.pareto import front as front_of_rows
 from workbench.search.pareto import unbeaten
-from workbench.submissions import MOST_BYTES, MOST_POINTS, Point, Submission, clean_name, owner, size_bytes
+from workbench.submissions import MOST_BYTES, MOST_POINTS, Point, Submission, clean_name, size_bytes
 
 SMALLEST = 100
 """How many times smaller than the original the file is at which the size axis ends."""

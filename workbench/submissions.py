@@ -1,53 +1,32 @@
-"""What a class submits to its leaderboard: one JSON file for each name, in a folder that all of them share.
+"""What a class submits to its leaderboard: the points of one name, and the JSON that travels between them.
 
-    FOLDER/submissions/ann-0f6b2c9a41d7e385.json
-
-There are no accounts: a person types a name in. The first to submit under a name has it; a random secret in the folder
-of their own data tells later that it is theirs, with a word that tells visitors of one served page apart. That keeps
-people from overwriting each other by mistake. It does not keep out one who edits files in the folder: whoever may write
-there may write anything, and what is in a file is only said by whoever wrote it. So files are small, are JSON, are
-checked to the last number, and nothing in them is run. One that cannot be used is named in a sentence and left out; the
-others count. `workbench.recheck` runs recipes again.
-
-Only sizes, accuracies with their numbers of images, recipes with their seeds and the keys of jobs travel; intervals are
-worked out by whoever reads. Files are put in their place whole, by renaming: that works on network folders where the
-locks of a database do not.
+Whoever may write in the folder of a class may write anything, and what is in a file is only said by whoever wrote it.
+So a submission is small, is JSON, is checked to the last number, and nothing in it is run. Only sizes, accuracies with
+their numbers of images, recipes with their seeds and the keys of jobs travel; whoever reads works out intervals.
+`workbench.recheck` runs recipes again.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
-import hmac
-import itertools
 import json
-import os
 import re
-import secrets
-import stat
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from reprlib import repr as brief
 from typing import Any
 
 from workbench.errors import Refused
-from workbench.files import make_folder, write_new, write_whole
 from workbench.measure._intervals import wilson
 from workbench.recipe import Recipe
-from workbench.resources import cache_home
 from workbench.result import DataRef, Estimate, Job, ModelRef
 
 FORMAT = 1
 LONGEST_NAME = 40
 MOST_POINTS = 200
 MOST_BYTES = 512 * 1024
-MOST_FILES = 500
-"""Files that are read of a folder; a class has fewer."""
-MOST_TOTAL = 16 * 2**20
-"""Bytes that are read of a folder, all files together: every kernel of a class keeps what it has read."""
 _MOST_STEPS = 100
 _LARGEST = 2**50
 _MOST_IMAGES = 10**7
@@ -60,7 +39,7 @@ _OWN = ("user:", "folder:")
 
 
 class Unreadable(Refused):
-    """A file may be somebody's, and cannot be read here, or not yet: it is not ours to replace."""
+    """What is there may be somebody's, and cannot be read here, or not yet: it is not ours to replace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +72,9 @@ class Submission:
     @property
     def file(self) -> str:
         """The name of the file that this has to be in."""
-        words = re.sub(r"[^a-z0-9]+", "-", _folded(self.name)).strip("-")[:24]
-        told = "\0".join((_folded(self.name), self.model, self.data))
+        words = re.sub(r"[^a-z0-9]+", "-", folded(self.name)).strip("-")[:24]
+        told = "\0".join((folded(self.name), self.model, self.data))
         return f"{words or 'name'}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a folder holds: what can be used, and a sentence for each file that cannot."""
-
-    submissions: tuple[Submission, ...] = ()
-    problems: tuple[str, ...] = ()
 
 
 def clean_name(text: str) -> str:
@@ -118,159 +89,35 @@ def clean_name(text: str) -> str:
     return name
 
 
-def owner(name: str, who: str = "") -> str:
-    """Return what tells that a name is ours, without giving away how. Raises `Refused` where nothing can be kept.
-
-    `who` tells apart those who share one home, such as the visitors of a served page.
-    """
-    path = _secret_file()
-    if not os.path.lexists(path):  # of two kernels that make one at once, both read what the first has written
-        write_new(make_folder(path.parent) / path.name, secrets.token_hex(32).encode(), private=True)
-    return _signed(_secret(path), name, who)
-
-
-def own_names(submissions: Iterable[Submission], who: str = "") -> frozenset[str]:
-    """Return the names of those submissions that are ours; nothing is written, and without a secret none is."""
-    try:
-        secret = _secret(_secret_file())
-    except Refused:
-        return frozenset()  # looking is for everybody; who submits is told what is wrong
-    return frozenset(s.name for s in submissions if hmac.compare_digest(s.owner, _signed(secret, s.name, who)))
-
-
-def submitted(folder: Path, submission: Submission) -> Submission | None:
-    """Return what the same owner has submitted before in this place, if anything that can be used.
-
-    Raises `Refused` where that cannot be told: what is there must not be lost.
-    """
-    path = folder / "submissions" / submission.file
-    if not os.path.lexists(path):
-        return None
-    try:
-        found = _checked(path)
-    except Unreadable as problem:
-        raise _unsure(submission.name, path, problem) from None
-    except Refused:
-        return None
-    return found if hmac.compare_digest(found.owner, submission.owner) else None
+def folded(name: str) -> str:
+    """Return what two names have in common that are taken for the same."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def size_bytes(submission: Submission) -> int:
     """Return how many bytes the file of a submission has."""
-    return len(_written(submission))
+    return len(_encoded(submission))
 
 
-def submit(folder: Path, submission: Submission) -> Path:
-    """Write a submission, in place of an older one of the same name and owner, and return its file. Raises `Refused`.
-
-    Of two who submit under a new name at once, one gets it. A file that does not say whose it is belongs to nobody; one
-    that cannot be read, that is still empty or that a newer workbench has written may be anybody's, and stays.
-    """
-    content = _written(submission)
-    again = _submission(json.loads(content))  # what would be left out when it is read is not written
+def written(submission: Submission) -> bytes:
+    """Return a submission as it is kept in its file. Raises `Refused` for one that could not be read again."""
+    content = _encoded(submission)
+    read(content)
     if len(content) > MOST_BYTES:
-        raise Refused(f"a submission may take {MOST_BYTES:,} bytes, these {len(again.points)} points take more")
-    path = make_folder(folder / "submissions") / again.file
-    if write_new(path, content):
-        return path
+        raise Refused(f"a submission may take {MOST_BYTES:,} bytes, these {len(submission.points)} points take more")
+    return content
+
+
+def read(content: bytes) -> Submission:
+    """Return what bytes say. Raises `Refused`, or `Unreadable` where a newer workbench may have written them."""
+    return _submission(_json(content))
+
+
+def holder(content: bytes) -> str:
+    """Return whose bytes are, whatever else is wrong with them; "" for broken ones. Raises `Unreadable`."""
+    if not content:
+        raise Unreadable("it is still empty")
     try:
-        theirs = _holder(path)
-    except Unreadable as problem:
-        raise _unsure(again.name, path, problem) from None
-    if theirs and not hmac.compare_digest(theirs, again.owner):
-        raise Refused(
-            f"the name {again.name!r} is taken by somebody else: choose another one, such as '{again.name} 2'"
-        )
-    write_whole(path, content, follow=False)
-    return path
-
-
-@dataclass
-class Reader:
-    """Reads a folder again and again; only files that have changed are read anew."""
-
-    folder: Path
-    _known: dict[str, tuple[tuple[int, ...], Submission | str]] = field(default_factory=dict)
-
-    def read(self) -> Found:
-        """Return what is there, by file name; a folder that is not there yet is empty. Raises `Refused`."""
-        files = self._files()
-        kept, large = _within(sorted(files)[:MOST_FILES], {name: size for name, (_, size, _) in files.items()})
-        for name in kept:
-            if name not in self._known or self._known[name][0] != files[name]:
-                self._known[name] = (files[name], _tried(self.folder / "submissions" / name))
-        self._known = {name: self._known[name] for name in kept}
-        found = [item for _, item in self._known.values()]
-        problems = [item for item in found if isinstance(item, str)]
-        if len(files) > MOST_FILES:
-            problems.append(f"the folder holds more than {MOST_FILES} files: the others are not read")
-        if large:
-            problems.append(
-                f"the folder holds more than {MOST_TOTAL:,} bytes: the largest "
-                f"{'file is' if large == 1 else f'{large} files are'} not read"
-            )
-        return Found(
-            submissions=tuple(item for item in found if isinstance(item, Submission)), problems=tuple(problems)
-        )
-
-    def _files(self) -> dict[str, tuple[int, int, int]]:
-        """Return what tells each file's versions apart, by name; hidden ones are on their way."""
-        found: dict[str, tuple[int, int, int]] = {}
-        try:
-            with os.scandir(self.folder / "submissions") as entries:
-                for entry in itertools.islice(entries, 4 * MOST_FILES):
-                    if entry.name.startswith("."):
-                        continue
-                    try:
-                        about = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue  # removed meanwhile
-                    found[entry.name] = (about.st_mtime_ns, about.st_size, about.st_ino)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise Refused(
-                f"{self.folder} cannot be read: {error.strerror or error}; "
-                "whoever set up this folder of a class can change that"
-            ) from None
-        return found
-
-
-def _within(names: list[str], sizes: Mapping[str, int]) -> tuple[list[str], int]:
-    """Return the names of the files that are read together, in their order, and how many are not: the largest."""
-    room, kept = MOST_TOTAL, set()
-    for name in sorted(names, key=lambda name: sizes[name]):
-        room -= sizes[name] if sizes[name] <= MOST_BYTES else 0  # what is larger is not kept anyway
-        if room < 0:
-            break
-        kept.add(name)
-    return [name for name in names if name in kept], len(names) - len(kept)
-
-
-def _tried(path: Path) -> Submission | str:
-    try:
-        return _checked(path)
-    except Refused as refusal:
-        return f"the file {brief(path.name)} is left out: {refusal}"
-
-
-def _unsure(name: str, path: Path, problem: Unreadable) -> Refused:
-    return Refused(
-        f"whose the name {name!r} is cannot be told from {path.name}: {problem}; "
-        "try again in a moment, choose another name, or ask whoever runs the class"
-    )
-
-
-def _written(submission: Submission) -> bytes:
-    return json.dumps(_plain(submission), indent=1, allow_nan=False).encode()
-
-
-def _holder(path: Path) -> str:
-    """Return whose a file is, whatever else is wrong with it; "" for a broken one. Raises `Unreadable`."""
-    try:
-        content = _content(path)
-        if not content:
-            raise Unreadable("it is still empty")
         plain = _json(content)
         _format(plain)
     except Unreadable:
@@ -279,29 +126,6 @@ def _holder(path: Path) -> str:
         return ""
     told = plain.get("owner")
     return told if isinstance(told, str) and _OWNER.fullmatch(told) else ""
-
-
-def _checked(path: Path) -> Submission:
-    found = _submission(_json(_content(path)))
-    if found.file != path.name:
-        raise Refused("its name is not that of what it holds, so somebody has copied or renamed it")
-    return found
-
-
-def _content(path: Path) -> bytes:
-    """Return what is in a file of ordinary size: not what a link leads to, and not what a pipe would never end."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123  # a Path cannot be opened with flags
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Refused("it is no plain file")
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        kind = Refused if error.errno == errno.ELOOP else Unreadable  # a link is nobody's submission
-        raise kind(f"it cannot be read: {error.strerror or error}") from None
-    if len(content) > MOST_BYTES:
-        raise Refused(f"it is larger than {MOST_BYTES:,} bytes")
-    return content
 
 
 def _json(content: bytes) -> Any:
@@ -314,6 +138,10 @@ def _json(content: bytes) -> Any:
     except (ValueError, RecursionError):
         raise Refused("it is not JSON") from None
     return plain
+
+
+def _encoded(submission: Submission) -> bytes:
+    return json.dumps(_plain(submission), indent=1, allow_nan=False).encode()
 
 
 def _plain(submission: Submission) -> dict[str, Any]:
@@ -409,27 +237,3 @@ def _reference(kind: str, name: Any) -> str:
     if name.startswith(_OWN):
         raise Refused(f"a class compares what everybody has by its name, and {brief(name)} is a file of one machine")
     return name
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
-
-
-def _secret_file() -> Path:
-    return cache_home() / "class-secret"
-
-
-def _signed(secret: bytes, name: str, who: str) -> str:
-    return hmac.new(secret, f"{_folded(name)}\0{who}".encode(), hashlib.sha256).hexdigest()
-
-
-def _secret(path: Path) -> bytes:
-    try:
-        found = path.read_bytes()
-    except OSError as error:
-        raise Refused(
-            f"{path}, which tells that your name is yours, cannot be read: {error.strerror or error}"
-        ) from None
-    if len(found) < 32:
-        raise Refused(f"{path}, which tells that your name is yours, is damaged: remove it and choose a new name")
-    return found

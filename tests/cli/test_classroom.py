@@ -10,12 +10,13 @@ import safetensors.torch
 import torch
 
 from workbench import preparing
+from workbench.class_folder import submit
 from workbench.recheck import IMAGES_WITHIN, Outcome, compared, recheck
 from workbench.recipe import Recipe
 from workbench.registry import techniques
 from workbench.result import DataRef, Estimate, Job, ModelRef
 from workbench.run import run
-from workbench.submissions import Point, Submission, submit
+from workbench.submissions import Point, Submission
 
 PLAIN = Recipe((techniques.get("magnitude")(ratio=0.5, method="mask", score="magnitude"),))
 JOB = Job(model=ModelRef(name="digits-mlp"), data=DataRef(name="digits"), recipe=PLAIN)

@@ -14,13 +14,14 @@ from widgets.bridge.leaderboard import _without_paths
 from widgets.figures.leaderboard import draw_, leaderboard_figure, leaderboard_info
 from widgets.panels.leaderboard import LeaderboardPanel, cells, problems_html
 from widgets.state import AppState
+from workbench.class_folder import submit
 from workbench.leaderboard import Board, board
 from workbench.link import read
 from workbench.recipe import Recipe
 from workbench.registry import techniques
 from workbench.result import Estimate
 from workbench.store import Store
-from workbench.submissions import Point, Submission, submit
+from workbench.submissions import Point, Submission
 
 PRUNE = techniques.get("magnitude")
 HALF = Recipe((PRUNE(ratio=0.5, method="mask", score="magnitude"),))

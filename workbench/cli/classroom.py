@@ -16,8 +16,9 @@ from workbench.recipe import Recipe
 from workbench.result import DataRef, Job, ModelRef
 
 if TYPE_CHECKING:
+    from workbench.class_folder import Found
     from workbench.leaderboard import Board, Place
-    from workbench.submissions import Found, Submission
+    from workbench.submissions import Submission
 
 _FOLDER = click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 _MODEL = click.option("--model", default="digits-cnn", show_default=True, help="The network that the board is about.")
@@ -131,7 +132,7 @@ def _lesson(given: str, known: tuple[str, ...]) -> str:
 
 
 def _read(folder: Path | None, model: str, data: str) -> tuple[Found, list[Submission]]:
-    from workbench.submissions import Reader
+    from workbench.class_folder import Reader
 
     home = _home(folder)
     if folder is not None and not folder.exists():
