@@ -10,7 +10,7 @@ import pytest
 
 from workbench import courtesy
 from workbench.context import Progress, ignore
-from workbench.courtesy import Turn, Urgency, giving_way
+from workbench.courtesy import Place, Urgency, giving_way
 from workbench.errors import Cancelled
 
 NEWS = Progress(0.5, "half")
@@ -30,8 +30,8 @@ def other(home):
 
     def start(urgency):
         code = (
-            "import sys; from workbench.courtesy import Turn, Urgency\n"
-            "with Turn(print, Urgency(int(sys.argv[1]))): print('waiting', flush=True); sys.stdin.read()"
+            "import sys; from workbench.courtesy import Place, Urgency\n"
+            "with Place(print, Urgency(int(sys.argv[1]))): print('waiting', flush=True); sys.stdin.read()"
         )
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(int(urgency))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -60,14 +60,14 @@ def stopped_at(number):
 
 
 def pauses(urgency=None) -> bool:
-    """Whether work of this urgency, or without a turn, pauses now; it is stopped as soon as it does."""
+    """Whether work of this urgency, or without a place, pauses now; it is stopped as soon as it does."""
     report, told = stopped_at(2)
     try:
         if urgency is None:
             giving_way(report)(NEWS)
         else:
-            with Turn(report, urgency) as turn:
-                turn.report(NEWS)
+            with Place(report, urgency) as place:
+                place.report(NEWS)
     except Cancelled:
         return True
     assert told == [NEWS]
@@ -86,33 +86,33 @@ KINDS = [*Urgency, None]
     ],
 )
 def test_work_pauses_for_what_is_more_urgent_elsewhere(other, monkeypatch, there, pausing):
-    monkeypatch.setattr(courtesy, "_PLACES", 2)
+    monkeypatch.setattr(courtesy, "_AT_ONCE", 2)
     other(there)
     assert [urgency for urgency in KINDS if pauses(urgency)] == pausing
 
 
 @pytest.mark.parametrize("urgency", [Urgency.REST, Urgency.NOTHING])
 def test_of_what_is_as_urgent_the_first_come_are_served(other, monkeypatch, urgency):
-    monkeypatch.setattr(courtesy, "_PLACES", 2)
+    monkeypatch.setattr(courtesy, "_AT_ONCE", 2)
     report, _ = stopped_at(2)
-    with Turn(report, urgency) as first:
+    with Place(report, urgency) as first:
         other(urgency)
         assert not pauses(urgency)
         other(urgency)
         assert pauses(urgency)
         first.report(NEWS)  # it came before them
-        first.begin(urgency)
+        first.take(urgency)
         with pytest.raises(Cancelled):
             first.report(NEWS)
 
 
 def test_answers_never_pause(other, monkeypatch):
-    monkeypatch.setattr(courtesy, "_PLACES", 1)
+    monkeypatch.setattr(courtesy, "_AT_ONCE", 1)
     for _ in range(3):
         other(Urgency.ANSWER)
-    with Turn(ignore, Urgency.ANSWER) as turn:
+    with Place(ignore, Urgency.ANSWER) as place:
         begin = time.monotonic()
-        turn.report(NEWS)
+        place.report(NEWS)
         assert time.monotonic() - begin < 30
 
 
@@ -134,10 +134,17 @@ def test_whoever_was_killed_is_forgotten(other, home):
     process.kill()
     process.wait()
     assert pauses()
-    (mark,) = (home / "turns").iterdir()
+    (mark,) = (home / "line").iterdir()
     _, begun, *rest = mark.name.split("-")
     mark.rename(mark.with_name("-".join(["0", str(float(begun) - 11), *rest])))
     assert not pauses()
+
+
+def test_old_marks_are_swept_away(home):
+    (home / "line").mkdir()
+    (home / "line" / f"0-{time.time() - 4000:.6f}-1-0").touch()
+    assert not pauses()
+    assert not [*(home / "line").iterdir()]
 
 
 def test_no_pause_is_endless(other, monkeypatch):
@@ -150,38 +157,38 @@ def test_no_pause_is_endless(other, monkeypatch):
 
 def test_a_process_that_owes_an_answer_pauses_for_nobody(other):
     other(Urgency.ANSWER)
-    with Turn(ignore):
+    with Place(ignore):
         assert not any(pauses(urgency) for urgency in KINDS)
     assert pauses()
 
 
 def test_threads_of_one_process_do_not_pause_for_each_other(monkeypatch):
-    monkeypatch.setattr(courtesy, "_PLACES", 1)
-    with Turn(ignore, Urgency.REST), Turn(ignore, Urgency.NOTHING):
+    monkeypatch.setattr(courtesy, "_AT_ONCE", 1)
+    with Place(ignore, Urgency.REST), Place(ignore, Urgency.NOTHING):
         assert not any(pauses(urgency) for urgency in KINDS)
 
 
-def test_a_turn_leaves_nothing_behind(home):
+def test_a_place_leaves_nothing_behind(home):
     def marks():
-        return [path.name[0] for path in (home / "turns").iterdir()]
+        return [path.name[0] for path in (home / "line").iterdir()]
 
-    with Turn(ignore) as turn:
+    with Place(ignore) as place:
         assert marks() == ["0"]
-        turn.begin(Urgency.REST)
+        place.take(Urgency.REST)
         assert marks() == ["1"]
     assert marks() == []
-    turn.report(NEWS)  # it has no turn any more, and waits for none
+    place.report(NEWS)  # it has no place any more, and waits for none
 
 
 def test_a_home_that_cannot_be_written_stops_nobody(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "file"))
-    with Turn(ignore):
+    with Place(ignore):
         assert not any(pauses(urgency) for urgency in KINDS)
 
 
 def test_what_else_lies_there_stops_nobody(home):
-    (home / "turns").mkdir()
+    (home / "line").mkdir()
     for name in ("README", "0-x", "7-1.0-1-1"):
-        (home / "turns" / name).write_text("")
+        (home / "line" / name).write_text("")
     assert not any(pauses(urgency) for urgency in KINDS)

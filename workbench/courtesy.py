@@ -22,10 +22,12 @@ from workbench.resources import PROCESSORS, cache_home
 
 _LASTS_SECONDS = 10.0
 """Nobody is given way to for longer at one time: whoever was killed is forgotten."""
+_LITTER_SECONDS = 3600.0
+"""Whose mark is so old was killed, or has no use for it: it is removed by whoever sees it."""
 _PAUSE_SECONDS = 3.0
 """The longest pause at one report: on a machine that is never free all work goes on, if slowly."""
 _LOOK_SECONDS = 0.02
-_PLACES = max(1, PROCESSORS - 1)
+_AT_ONCE = max(1, PROCESSORS - 1)
 """How many processes work at a time on what is not urgent: one processor is left to whoever asks next."""
 _numbers = itertools.count()
 
@@ -54,8 +56,8 @@ class _Mark(NamedTuple):
         return f"{self.urgency:d}-{self.begun:.6f}-{self.process}-{self.number}"
 
 
-class Turn:
-    """Work that takes its turn among that of other processes with the same home: the most urgent, then the first come.
+class Place:
+    """A place in the line of all work with the same home: the most urgent first, and of that the first come.
 
     Enter it, and give the work its `report`. Where the home cannot be written, all work goes on side by side.
     """
@@ -64,14 +66,14 @@ class Turn:
         self._report, self._urgency = report, urgency
         self._mark: _Mark | None = None
 
-    def __enter__(self) -> Turn:
-        self.begin(self._urgency)
+    def __enter__(self) -> Place:
+        self.take(self._urgency)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def begin(self, urgency: Urgency) -> None:
+    def take(self, urgency: Urgency) -> None:
         """Go on with something of this urgency, behind all that wait with the same."""
         self._end()
         self._mark = mark = _Mark(urgency, time.time(), os.getpid(), next(_numbers))
@@ -80,7 +82,7 @@ class Turn:
             (_folder() / mark.name).touch()
 
     def report(self, news: Progress) -> None:
-        """Report progress, and pause until it is this work's turn."""
+        """Report progress, and pause while others are before this work."""
         self._report(news)
         if self._mark is not None:
             _pause(self._report, news, self._mark)
@@ -93,7 +95,7 @@ class Turn:
 
 
 def giving_way(report: Report) -> Report:
-    """Return a report for work of any length that asks for no turn, but pauses while other processes owe an answer."""
+    """Return a report for work that has no place in the line, but pauses while other processes owe an answer."""
 
     def patient(news: Progress) -> None:
         report(news)
@@ -112,7 +114,7 @@ def _pause(report: Report, news: Progress, mine: _Mark | None) -> None:
 def _must_wait(mine: _Mark | None) -> bool:
     """Return whether others go first. A process that owes an answer itself waits for nobody: it may hold what it needs.
 
-    `mine` is None for work without a turn.
+    `mine` is None for work without a place.
     """
     urgency = Urgency.REST if mine is None else mine.urgency
     marks, here = _marks(), os.getpid()
@@ -121,17 +123,23 @@ def _must_wait(mine: _Mark | None) -> bool:
     others = [mark for mark in marks if mark.process != here]
     if any(mark.urgency < urgency for mark in others):
         return True
-    return mine is not None and sum(mark < mine for mark in others) >= _PLACES
+    return mine is not None and sum(mark < mine for mark in others) >= _AT_ONCE
 
 
 def _marks() -> list[_Mark]:
-    now = time.time()
+    now, found = time.time(), []
     with suppress(OSError), os.scandir(_folder()) as entries:
-        found = [re.fullmatch(r"([012])-(\d+\.\d+)-(\d+)-(\d+)", entry.name) for entry in entries]
-        marks = [_Mark(Urgency(int(each[1])), float(each[2]), int(each[3]), int(each[4])) for each in found if each]
-        return [mark for mark in marks if abs(now - mark.begun) < _LASTS_SECONDS]
-    return []
+        for entry in entries:
+            told = re.fullmatch(r"([012])-(\d+\.\d+)-(\d+)-(\d+)", entry.name)
+            if told is None:
+                continue
+            mark = _Mark(Urgency(int(told[1])), float(told[2]), int(told[3]), int(told[4]))
+            if abs(now - mark.begun) < _LASTS_SECONDS:
+                found.append(mark)
+            elif now - mark.begun > _LITTER_SECONDS:
+                Path(entry).unlink(missing_ok=True)
+    return found
 
 
 def _folder() -> Path:
-    return cache_home() / "turns"
+    return cache_home() / "line"

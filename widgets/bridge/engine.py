@@ -29,7 +29,7 @@ from widgets.bridge.sweep import Sweeping
 from widgets.bridge.training import Training
 from widgets.state import AppState
 from workbench.context import Progress, Report
-from workbench.courtesy import Turn, Urgency
+from workbench.courtesy import Place, Urgency
 from workbench.errors import Refused
 from workbench.recipe import Recipe
 from workbench.result import Job, Result, Status
@@ -98,28 +98,28 @@ class Engine:
             )
 
     def _follow(self, job: Job, report: Report) -> None:
-        with Turn(report, Urgency.ANSWER) as turn:
-            self._answer(job, report, turn)
+        with Place(report, Urgency.ANSWER) as place:
+            self._answer(job, report, place)
 
-    def _answer(self, job: Job, report: Report, turn: Turn) -> None:
+    def _answer(self, job: Job, report: Report, place: Place) -> None:
         plain = dataclasses.replace(job, recipe=Recipe())
         known = self.state.baseline
         if known is None or not known.final or known.job != plain:
             self._begin(plain, report)
-            for row in self._rows(plain, turn.report):
+            for row in self._rows(plain, place.report):
                 self._publish(report, baseline=row)
         if job == plain:
             self._publish(report, current=self.state.baseline, busy=False)
         elif job.recipe.trains:
             self._publish(report, current=self._trained(job, report), busy=False)
         else:
-            for number, row in enumerate(self._rows(job, turn.report)):
+            for number, row in enumerate(self._rows(job, place.report)):
                 trail = self.state.trail
                 trail = (*trail, row)[-_TRAIL:] if row.final else trail
                 doing = "" if row.final else self.state.doing
                 self._publish(report, current=row, trail=trail, busy=not row.final, doing=doing)
                 if number == 0:
-                    turn.begin(Urgency.REST)
+                    place.take(Urgency.REST)
 
     def _tell(self, job: Job, news: Progress) -> None:
         """Say what is being solved, a few times a second: measuring shows itself."""

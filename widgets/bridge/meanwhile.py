@@ -8,7 +8,7 @@ from widgets.background import Background, Task
 from widgets.bridge.desk import Desk
 from workbench.ahead import prepare_ahead
 from workbench.context import Report
-from workbench.courtesy import Turn, Urgency
+from workbench.courtesy import Place, Urgency
 from workbench.errors import Refused
 from workbench.result import Job
 from workbench.run import layer_view
@@ -73,13 +73,13 @@ class Meanwhile:
             self._desk.publish(report, layer_view=found, layer_error="")
 
     def _prepare(self, job: Job, report: Report) -> None:
-        with Turn(report, Urgency.NOTHING) as turn:
-            self._prepare_in_turn(job, report, turn)
+        with Place(report, Urgency.NOTHING) as place:
+            self._prepare_in_line(job, report, place)
 
-    def _prepare_in_turn(self, job: Job, report: Report, turn: Turn) -> None:
+    def _prepare_in_line(self, job: Job, report: Report, place: Place) -> None:
         told, ahead = time.monotonic(), None
-        for ahead in prepare_ahead(job, **self._desk.urgent(job, turn.report)):
-            turn.begin(Urgency.NOTHING)  # after each position others are next
+        for ahead in prepare_ahead(job, **self._desk.urgent(job, place.report)):
+            place.take(Urgency.NOTHING)  # after each position others are next
             if time.monotonic() - told >= _NEWS_SECONDS:
                 told = time.monotonic()
                 self._desk.publish(report, ahead=ahead)
