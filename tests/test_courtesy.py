@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
 from workbench import courtesy
 from workbench.context import Progress, ignore
-from workbench.courtesy import Place, Urgency, giving_way
+from workbench.courtesy import InLine, Urgency, giving_way
 from workbench.errors import Cancelled
 
-NEWS = Progress(0.5, "half")
+NEWS = Progress(0.5, "half", {"loss": (1.0, 2.0)})
+NOBODY = 2**22 + 1
+"""A number above those of processes."""
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def line(tmp_path, monkeypatch):
+    """The folder of marks, which live for long and pause for long: so nothing here goes on by mere patience."""
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
-    monkeypatch.setattr(courtesy, "_PAUSE_SECONDS", 60.0)
-    return tmp_path
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is remembered
+    monkeypatch.setattr(courtesy, "_PAUSE_SECONDS", 600.0)
+    monkeypatch.setattr(courtesy, "_LASTS_SECONDS", 3000.0)
+    monkeypatch.setattr(courtesy, "_AT_ONCE", 1)
+    folder = courtesy._folder()
+    folder.mkdir(parents=True)
+    return folder
 
 
-@pytest.fixture
-def other(home):
-    """Another process that waits until its input ends: for something of the urgency that it is started with."""
-    started = []
-
-    def start(urgency):
-        code = (
-            "import sys; from workbench.courtesy import Place, Urgency\n"
-            "with Place(print, Urgency(int(sys.argv[1]))): print('waiting', flush=True); sys.stdin.read()"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(int(urgency))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        started.append(process)
-        assert process.stdout.readline() == b"waiting\n"
-        return process
-
-    yield start
-    for process in started:
-        process.stdin.close()
-        process.wait(20)
-        process.stdout.close()
+def other(line, urgency, begun=0.0, process=NOBODY):
+    """Leave the mark of another process."""
+    mark = line / f"{urgency:d}-{begun:.6f}-{process}-0"
+    mark.touch()
+    return mark
 
 
 def stopped_at(number):
@@ -66,7 +60,7 @@ def pauses(urgency=None) -> bool:
         if urgency is None:
             giving_way(report)(NEWS)
         else:
-            with Place(report, urgency) as place:
+            with InLine(report, urgency) as place:
                 place.report(NEWS)
     except Cancelled:
         return True
@@ -85,110 +79,144 @@ KINDS = [*Urgency, None]
         (Urgency.NOTHING, []),
     ],
 )
-def test_work_pauses_for_what_is_more_urgent_elsewhere(other, monkeypatch, there, pausing):
+def test_work_pauses_for_what_is_more_urgent_elsewhere(line, monkeypatch, there, pausing):
     monkeypatch.setattr(courtesy, "_AT_ONCE", 2)
-    other(there)
+    mark = other(line, there)
     assert [urgency for urgency in KINDS if pauses(urgency)] == pausing
+    mark.unlink()
+    assert not any(pauses(urgency) for urgency in KINDS)
 
 
 @pytest.mark.parametrize("urgency", [Urgency.REST, Urgency.NOTHING])
-def test_of_what_is_as_urgent_the_first_come_are_served(other, monkeypatch, urgency):
+def test_of_what_is_as_urgent_the_first_come_are_served(line, monkeypatch, urgency):
     monkeypatch.setattr(courtesy, "_AT_ONCE", 2)
+    other(line, urgency, process=NOBODY)
+    other(line, urgency, begun=1.0, process=NOBODY)
+    assert not pauses(urgency)  # two marks of one process
     report, _ = stopped_at(2)
-    with Place(report, urgency) as first:
-        other(urgency)
-        assert not pauses(urgency)
-        other(urgency)
-        assert pauses(urgency)
-        first.report(NEWS)  # it came before them
-        first.take(urgency)
+    with InLine(report, urgency) as first:
+        other(line, urgency, begun=time.time() + 1, process=NOBODY + 1)
+        first.report(NEWS)  # it came before the second process
+        other(line, urgency, begun=2.0, process=NOBODY + 1)
         with pytest.raises(Cancelled):
             first.report(NEWS)
 
 
-def test_answers_never_pause(other, monkeypatch):
-    monkeypatch.setattr(courtesy, "_AT_ONCE", 1)
-    for _ in range(3):
-        other(Urgency.ANSWER)
-    with Place(ignore, Urgency.ANSWER) as place:
-        begin = time.monotonic()
+def test_a_new_place_is_behind_those_who_wait(line):
+    report, _ = stopped_at(2)
+    with InLine(report, Urgency.NOTHING) as place:
+        other(line, Urgency.NOTHING, begun=time.time())
         place.report(NEWS)
-        assert time.monotonic() - begin < 30
+        place.take(Urgency.NOTHING)
+        with pytest.raises(Cancelled):
+            place.report(NEWS)
 
 
-def test_it_goes_on_when_the_other_ends(other):
-    process = other(Urgency.ANSWER)
-    begin = time.monotonic()
-
-    def report(news):
-        if time.monotonic() - begin > 0.1:
-            process.stdin.close()
-        assert time.monotonic() - begin < 30
-
-    giving_way(report)(NEWS)
-    assert not pauses()
+def test_answers_never_pause(line):
+    for number in range(3):
+        other(line, Urgency.ANSWER, process=NOBODY + number)
+    assert not pauses(Urgency.ANSWER)
 
 
-def test_whoever_was_killed_is_forgotten(other, home):
-    process = other(Urgency.ANSWER)
-    process.kill()
-    process.wait()
+def test_another_process_is_waited_for_until_it_ends(tmp_path):
+    code = (
+        "import sys; from workbench.courtesy import InLine, Urgency\n"
+        "with InLine(print, Urgency.ANSWER): print('waiting', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"waiting\n"
+        assert pauses()
+        told = []
+
+        def report(news):
+            told.append(news)
+            if len(told) == 3:
+                process.stdin.close()
+
+        giving_way(report)(NEWS)
+    assert len(told) > 3
+    assert process.returncode == 0
+
+
+def test_whoever_was_killed_is_forgotten_and_swept_away(line, monkeypatch):
+    mark = other(line, Urgency.ANSWER)
     assert pauses()
-    (mark,) = (home / "line").iterdir()
-    _, begun, *rest = mark.name.split("-")
-    mark.rename(mark.with_name("-".join(["0", str(float(begun) - 11), *rest])))
+    os.utime(mark, (time.time() - 3100, time.time() - 3100))
     assert not pauses()
-
-
-def test_old_marks_are_swept_away(home):
-    (home / "line").mkdir()
-    (home / "line" / f"0-{time.time() - 4000:.6f}-1-0").touch()
+    assert mark.exists()
+    os.utime(mark, (time.time() - 4000, time.time() - 4000))
     assert not pauses()
-    assert not [*(home / "line").iterdir()]
+    assert not mark.exists()
 
 
-def test_no_pause_is_endless(other, monkeypatch):
-    other(Urgency.ANSWER)
+def test_long_work_keeps_its_place(line, monkeypatch):
+    monkeypatch.setattr(courtesy, "_RENEW_SECONDS", 0.0)
+    with InLine(ignore, Urgency.REST) as place:
+        (mark,) = line.iterdir()
+        os.utime(mark, (1.0, 1.0))
+        place.report(NEWS)
+        assert time.time() - mark.stat().st_mtime < 60
+
+
+def test_no_pause_is_endless(line, monkeypatch):
     monkeypatch.setattr(courtesy, "_PAUSE_SECONDS", 0.05)
+    other(line, Urgency.ANSWER)
     told = []
     giving_way(told.append)(NEWS)
-    assert told[:2] == [NEWS, NEWS]
+    assert len(told) > 1
 
 
-def test_a_process_that_owes_an_answer_pauses_for_nobody(other):
-    other(Urgency.ANSWER)
-    with Place(ignore):
+def test_points_of_curves_are_told_once(line):
+    other(line, Urgency.ANSWER)
+    report, told = stopped_at(3)
+    with pytest.raises(Cancelled):
+        giving_way(report)(NEWS)
+    assert [news.curves for news in told] == [NEWS.curves, {}, {}]
+    assert {news.message for news in told} == {NEWS.message}
+
+
+def test_a_process_that_owes_an_answer_pauses_for_nobody(line):
+    other(line, Urgency.ANSWER)
+    with InLine(ignore, Urgency.ANSWER):
         assert not any(pauses(urgency) for urgency in KINDS)
     assert pauses()
 
 
-def test_threads_of_one_process_do_not_pause_for_each_other(monkeypatch):
-    monkeypatch.setattr(courtesy, "_AT_ONCE", 1)
-    with Place(ignore, Urgency.REST), Place(ignore, Urgency.NOTHING):
+def test_threads_of_one_process_do_not_pause_for_each_other():
+    with InLine(ignore, Urgency.REST), InLine(ignore, Urgency.NOTHING):
         assert not any(pauses(urgency) for urgency in KINDS)
 
 
-def test_a_place_leaves_nothing_behind(home):
-    def marks():
-        return [path.name[0] for path in (home / "line").iterdir()]
-
-    with Place(ignore) as place:
-        assert marks() == ["0"]
+def test_a_place_leaves_nothing_behind(line):
+    with InLine(ignore, Urgency.ANSWER) as place:
+        assert [path.name[0] for path in line.iterdir()] == ["0"]
         place.take(Urgency.REST)
-        assert marks() == ["1"]
-    assert marks() == []
+        assert [path.name[0] for path in line.iterdir()] == ["1"]
+    assert [*line.iterdir()] == []
+    other(line, Urgency.ANSWER)
     place.report(NEWS)  # it has no place any more, and waits for none
 
 
-def test_a_home_that_cannot_be_written_stops_nobody(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "file"))
-    with Place(ignore):
-        assert not any(pauses(urgency) for urgency in KINDS)
+def test_marks_that_cannot_be_written_stop_nobody(line, monkeypatch):
+    other(line, Urgency.ANSWER)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(courtesy.Path, "touch", full)
+    assert not any(pauses(urgency) for urgency in Urgency)
 
 
-def test_what_else_lies_there_stops_nobody(home):
-    (home / "line").mkdir()
+def test_what_else_lies_there_stops_nobody(line):
     for name in ("README", "0-x", "7-1.0-1-1"):
-        (home / "line" / name).write_text("")
+        (line / name).write_text("")
     assert not any(pauses(urgency) for urgency in KINDS)
+    other(line, Urgency.ANSWER)
+    assert pauses()
+
+
+def test_another_home_has_a_line_of_its_own(line, monkeypatch, tmp_path):
+    other(line, Urgency.ANSWER)
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "another"))
+    assert not pauses()

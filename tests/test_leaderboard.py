@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench import class_folder, files, leaderboard, submissions
-from workbench.class_folder import Reader, own_names, owner, submit, submitted
+from workbench import class_folder, files, leaderboard, ownership, submissions
+from workbench.class_folder import Reader, submit, submitted
 from workbench.errors import Refused
 from workbench.leaderboard import Board, area, board, submission, together
 from workbench.measure._intervals import wilson
+from workbench.ownership import own_names, owner
 from workbench.recipe import Recipe
 from workbench.registry import techniques
 from workbench.result import DataRef, Estimate, Job, ModelRef, Result, Status
@@ -204,8 +205,8 @@ def test_looking_makes_no_secret_and_reads_it_once(tmp_path, monkeypatch):
     assert own_names(about) == frozenset()
     assert not (tmp_path / "home").exists()
     about = [dataclasses.replace(each, owner=owner(each.name, "me")) for each in about[:2]] + about[2:]
-    read, before = [], class_folder._secret
-    monkeypatch.setattr(class_folder, "_secret", lambda path: read.append(path) or before(path))
+    read, before = [], ownership._secret
+    monkeypatch.setattr(ownership, "_secret", lambda path: read.append(path) or before(path))
     assert own_names(about, "me") == {"Ann", "Bo"}
     assert own_names(about, "you") == frozenset()
     assert len(read) == 2
@@ -489,7 +490,7 @@ def test_without_hard_links_one_gets_a_new_name_all_the_same(tmp_path, monkeypat
     assert Reader(tmp_path).read().submissions[0].points[0].size_bytes == 5_000
 
 
-@pytest.mark.parametrize("module", [class_folder, submissions], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [class_folder, ownership, submissions], ids=lambda module: module.__name__)
 def test_the_modules_read_nothing_but_json(module):
     source = Path(module.__file__).read_text()
     assert not re.search(r"pickle|eval\(|exec\(|torch", source)

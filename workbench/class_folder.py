@@ -2,10 +2,9 @@
 
     FOLDER/submissions/ann-0f6b2c9a41d7e385.json
 
-There are no accounts: a person types a name in. The first to submit under a name has it; a random secret in the folder
-of their own data tells later that it is theirs, with a word that tells visitors of one served page apart. That keeps
-people from overwriting each other by mistake. It does not keep out one who edits files in the folder. A file that
-cannot be used is named in a sentence and left out; the others count.
+The first to submit under a name has it (`workbench.ownership`). That keeps people from overwriting each other by
+mistake. It does not keep out one who edits files in the folder. A file that cannot be used is named in a sentence and
+left out; the others count.
 
 Files are put in their place whole, by renaming: that works on network folders where the locks of a database do not.
 """
@@ -13,21 +12,18 @@ Files are put in their place whole, by renaming: that works on network folders w
 from __future__ import annotations
 
 import errno
-import hashlib
 import hmac
 import itertools
 import os
-import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as brief
 
 from workbench.errors import Refused
 from workbench.files import make_folder, write_new, write_whole
-from workbench.resources import cache_home
-from workbench.submissions import MOST_BYTES, Submission, Unreadable, folded, holder, read, written
+from workbench.submissions import MOST_BYTES, Submission, Unreadable, from_bytes, holder, to_bytes
 
 MOST_FILES = 500
 """Files that are read of a folder; a class has fewer."""
@@ -41,26 +37,6 @@ class Found:
 
     submissions: tuple[Submission, ...] = ()
     problems: tuple[str, ...] = ()
-
-
-def owner(name: str, who: str = "") -> str:
-    """Return what tells that a name is ours, without giving away how. Raises `Refused` where nothing can be kept.
-
-    `who` tells apart those who share one home, such as the visitors of a served page.
-    """
-    path = _secret_file()
-    if not os.path.lexists(path):  # of two kernels that make one at once, both read what the first has written
-        write_new(make_folder(path.parent) / path.name, secrets.token_hex(32).encode(), private=True)
-    return _signed(_secret(path), name, who)
-
-
-def own_names(submissions: Iterable[Submission], who: str = "") -> frozenset[str]:
-    """Return the names of those submissions that are ours; nothing is written, and without a secret none is."""
-    try:
-        secret = _secret(_secret_file())
-    except Refused:
-        return frozenset()  # looking is for everybody; who submits is told what is wrong
-    return frozenset(s.name for s in submissions if hmac.compare_digest(s.owner, _signed(secret, s.name, who)))
 
 
 def submitted(folder: Path, submission: Submission) -> Submission | None:
@@ -86,7 +62,7 @@ def submit(folder: Path, submission: Submission) -> Path:
     Of two who submit under a new name at once, one gets it. A file that does not say whose it is belongs to nobody; one
     that cannot be read, that is still empty or that a newer workbench has written may be anybody's, and stays.
     """
-    content = written(submission)
+    content = to_bytes(submission)
     path = make_folder(folder / "submissions") / submission.file
     if write_new(path, content):
         return path
@@ -178,17 +154,17 @@ def _unsure(name: str, path: Path, problem: Unreadable) -> Refused:
 
 
 def _holder(path: Path) -> str:
+    """Return whose a file is; "" for a broken one, which belongs to nobody. Raises `Unreadable`."""
     try:
-        content = _content(path)
+        return holder(_content(path))
     except Unreadable:
         raise
     except Refused:
         return ""
-    return holder(content)
 
 
 def _checked(path: Path) -> Submission:
-    found = read(_content(path))
+    found = from_bytes(_content(path))
     if found.file != path.name:
         raise Refused("its name is not that of what it holds, so somebody has copied or renamed it")
     return found
@@ -208,23 +184,3 @@ def _content(path: Path) -> bytes:
     if len(content) > MOST_BYTES:
         raise Refused(f"it is larger than {MOST_BYTES:,} bytes")
     return content
-
-
-def _secret_file() -> Path:
-    return cache_home() / "class-secret"
-
-
-def _signed(secret: bytes, name: str, who: str) -> str:
-    return hmac.new(secret, f"{folded(name)}\0{who}".encode(), hashlib.sha256).hexdigest()
-
-
-def _secret(path: Path) -> bytes:
-    try:
-        found = path.read_bytes()
-    except OSError as error:
-        raise Refused(
-            f"{path}, which tells that your name is yours, cannot be read: {error.strerror or error}"
-        ) from None
-    if len(found) < 32:
-        raise Refused(f"{path}, which tells that your name is yours, is damaged: remove it and choose a new name")
-    return found

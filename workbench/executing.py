@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from typing import Any, ClassVar, Protocol, final
 import workbench
 from workbench.context import Report, ignore
 from workbench.errors import Refused
+from workbench.resources import PROCESSORS
 from workbench.result import Job, Result
 
 TRIES = 3
@@ -92,7 +92,7 @@ class Executor(ABC):
     @property
     def count(self) -> int:
         """How many workers to start: one for each processor unless a number is given."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or PROCESSORS
 
     @final
     def check(self, job: Job) -> None:

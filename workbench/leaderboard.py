@@ -19,8 +19,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from workbench.class_folder import owner
 from workbench.errors import Refused
+from workbench.ownership import owner
 from workbench.result import Job, Result, Status
 from workbench.search.pareto import front as front_of_rows
 from workbench.search.pareto import unbeaten

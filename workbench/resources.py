@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 import platformdirs
 
 _PACKAGE = Path(__file__).parent
-PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-"""How many processors this process may use."""
+
+
+def _processors() -> int:
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(here, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no container, or one that may use all
+        return here
+
+
+PROCESSORS = _processors()
+"""How many processors this process may use: containers are often lent fewer than the machine has."""
 
 
 def share() -> Path:

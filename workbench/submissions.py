@@ -36,6 +36,7 @@ _NAME = 200
 _KEY = re.compile(r"[0-9a-f]{32}")
 _OWNER = re.compile(r"[0-9a-f]{64}")
 _OWN = ("user:", "folder:")
+_NO_OWNER = "it does not say whose it is, in 64 hexadecimal digits"
 
 
 class Unreadable(Refused):
@@ -99,33 +100,30 @@ def size_bytes(submission: Submission) -> int:
     return len(_encoded(submission))
 
 
-def written(submission: Submission) -> bytes:
+def to_bytes(submission: Submission) -> bytes:
     """Return a submission as it is kept in its file. Raises `Refused` for one that could not be read again."""
     content = _encoded(submission)
-    read(content)
+    from_bytes(content)  # what would be left out there is not written
     if len(content) > MOST_BYTES:
         raise Refused(f"a submission may take {MOST_BYTES:,} bytes, these {len(submission.points)} points take more")
     return content
 
 
-def read(content: bytes) -> Submission:
+def from_bytes(content: bytes) -> Submission:
     """Return what bytes say. Raises `Refused`, or `Unreadable` where a newer workbench may have written them."""
     return _submission(_json(content))
 
 
 def holder(content: bytes) -> str:
-    """Return whose bytes are, whatever else is wrong with them; "" for broken ones. Raises `Unreadable`."""
+    """Return whose bytes are, whatever else is wrong with them. Raises `Refused` for broken ones, or `Unreadable`."""
     if not content:
         raise Unreadable("it is still empty")
-    try:
-        plain = _json(content)
-        _format(plain)
-    except Unreadable:
-        raise
-    except Refused:
-        return ""
+    plain = _json(content)
+    _format(plain)
     told = plain.get("owner")
-    return told if isinstance(told, str) and _OWNER.fullmatch(told) else ""
+    if not isinstance(told, str) or not _OWNER.fullmatch(told):
+        raise Refused(_NO_OWNER)
+    return told
 
 
 def _json(content: bytes) -> Any:
@@ -175,7 +173,7 @@ def _submission(plain: Any) -> Submission:
     if not isinstance(name, str) or clean_name(name) != name:
         raise Refused(f"it has no name that can be shown, got {brief(name)}")
     if not isinstance(content["owner"], str) or not _OWNER.fullmatch(content["owner"]):
-        raise Refused("it does not say whose it is, in 64 hexadecimal digits")
+        raise Refused(_NO_OWNER)
     points = content["points"]
     if not isinstance(points, list) or not 0 < len(points) <= MOST_POINTS:
         told = f"{len(points):,}" if isinstance(points, list) else brief(points)

@@ -68,11 +68,18 @@ def rest(home: Path, seconds: float = 90) -> None:
     while time.monotonic() < end:
         time.sleep(1)
         found = kernels(home)
-        used = {pid: sum(psutil.Process(pid).cpu_times()[:2]) for pid in found}
+        used = {pid: _used(pid) for pid in found}
         if found and used.keys() == before.keys() and all(used[pid] - before[pid] < 0.05 for pid in found):
             return
         before = used
     raise TimeoutError(f"the kernels are still busy after {seconds} s")
+
+
+def _used(pid: int) -> float:
+    try:
+        return sum(psutil.Process(pid).cpu_times()[:2])
+    except psutil.NoSuchProcess:  # it has just ended
+        return 0.0
 
 
 def private_bytes(pid: int) -> int:

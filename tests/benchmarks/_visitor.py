@@ -36,6 +36,7 @@ class Visitor:
         self.errors: list[str] = []
         self._kernel = ""
         self._done: set[str] = set()
+        self._heard: list[str] | None = None
         self._news = asyncio.Event()
 
     async def open(self) -> None:
@@ -79,6 +80,7 @@ class Visitor:
         """Move a slider by so many of its steps, within its ends."""
         state = self.widgets[slider]
         value = min(state["max"], max(state["min"], state["value"] + steps * state["step"]))
+        self._heard = None
         self._put(slider, value=value)
 
     def _tick(self, technique: str) -> str:
@@ -94,6 +96,11 @@ class Visitor:
         """The numbers of the present choices, and whether they are provisional, as they stand in the page's text."""
         texts = (state.get("value") for state in self.widgets.values())
         return [each for text in texts if isinstance(text, str) for each in NUMBER.findall(text)]
+
+    @property
+    def answered(self) -> bool:
+        """Whether the numbers are others than when the kernel heard of the last move: none of an older one counts."""
+        return self._heard is not None and self.numbers != self._heard
 
     @property
     def refusals(self) -> list[str]:
@@ -142,6 +149,8 @@ class Visitor:
             self._news.set()
 
     def _follow(self, comm: str, data: dict[str, Any]) -> None:
+        if data.get("method") == "echo_update":
+            self._heard = self.numbers
         if data.get("method") == "update_states":
             self.widgets |= {key: dict(each["state"]) for key, each in data["states"].items()}
         elif data.get("method") == "update" and comm in self.widgets:

@@ -6,10 +6,13 @@ Starting workers is told apart from the throughput once they are there: from the
 from __future__ import annotations
 
 import itertools
+import os
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from unittest import mock
 
 from workbench.executing import Crew, Executor, Parcel
 from workbench.executors._answering import parcelled
@@ -52,6 +55,8 @@ def seconds_each(crew: Crew, work: list[Parcel]) -> float:
 def measure() -> Iterator[tuple[str, str]]:
     fractions = (number / 10007 for number in itertools.count(3000))
     with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory())  # an earlier run has left its traces in the usual one
+        stack.enter_context(mock.patch.dict(os.environ, WORKBENCH_HOME=home))
         crews, times = {}, {name: list[float]() for name in PLACES}
         for name, executor in PLACES.items():
             begun = time.perf_counter()

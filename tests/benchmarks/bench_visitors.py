@@ -101,10 +101,9 @@ async def _steps(visitor: Visitor, draw: random.Random) -> list[float]:
     slider = visitor.slider("Weight pruning", "Ratio (%)")
     taken, end = [], time.perf_counter() + SECONDS
     while time.perf_counter() < end:
-        before = visitor.numbers
         visitor.press(slider, draw.choice(STEPS))
         try:
-            taken.append(1000 * await visitor.until(lambda before=before: visitor.numbers != before, STUCK_S))
+            taken.append(1000 * await visitor.until(lambda: visitor.answered, STUCK_S))
         except TimeoutError:
             taken.append(1000.0 * STUCK_S)
         await asyncio.sleep(draw.uniform(*PAUSE))

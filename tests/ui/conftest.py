@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error, expect
 from playwright.sync_api import TimeoutError as NotYet
-from playwright.sync_api import expect
 
 from workbench.recipe import Recipe
 from workbench.result import DataRef, Job, ModelRef
@@ -185,11 +185,22 @@ class Dashboard:
         self.page.wait_for_timeout(250)  # no hand is quicker from key to button; sliders send their last value late
 
 
+MOST_TRIED_AGAIN = 3
+
+
 def pytest_collection_modifyitems(items):
     """Try a browser test once more: on a busy machine a click may land where something was; the report names it."""
     for item in items:
         if item.get_closest_marker("ui"):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_sessionfinish(session):
+    """Fail where many were tried again: that is no accident."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and len(reporter.stats.get("rerun", ())) > MOST_TRIED_AGAIN:
+        reporter.write_line(f"more than {MOST_TRIED_AGAIN} browser tests were tried again")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
@@ -202,9 +213,16 @@ def context(context):
 def _eventually(look, wanted, seconds: float = PATIENCE_S) -> None:
     """Look again and again until what is seen is `wanted`: messages to the page and drawings come one by one."""
     end = time.monotonic() + seconds
-    while (seen := look()) != wanted:
+    while (seen := _looked(look)) != wanted:
         assert time.monotonic() < end, f"after {seconds} s it is {seen!r}, not {wanted!r}"
         time.sleep(0.1)
+
+
+def _looked(look):
+    try:
+        return look()
+    except Error as error:  # what is looked at may be drawn anew just now
+        return error
 
 
 @pytest.fixture(scope="session")

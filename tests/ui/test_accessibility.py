@@ -95,7 +95,10 @@ def unfold(page) -> None:
     for button in page.locator(".dsw-heading button.dsw-link").all():
         button.click()
     if page.get_by_label("Weight pruning", exact=True).count():
+        size = page.locator("[data-estimate=size_bytes]").first
+        before = size.get_attribute("data-value")
         page.get_by_label("Weight pruning", exact=True).first.check()
+        expect(size).not_to_have_attribute("data-value", before)  # the kernel has heard
         page.get_by_role("button", name="More settings").locator("visible=true").first.click()
     page.evaluate("() => document.querySelectorAll('.dsw details').forEach((each) => { each.open = true })")
     page.wait_for_function(

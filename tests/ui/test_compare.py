@@ -59,8 +59,7 @@ def test_a_pair_with_an_alarm_one_without_and_a_report_that_opens_offline(page, 
 
     for width in (768, 400):
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(300)
-        assert page.evaluate(
+        page.wait_for_function(
             "[...document.querySelectorAll('.dsw-answer')].every(e => e.getBoundingClientRect().right < innerWidth)"
         )
     with page.expect_download() as download:

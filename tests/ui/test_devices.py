@@ -16,14 +16,12 @@ def test_the_table_follows_a_slider(dashboard, tmp_path):
     panel = page.locator(".dsw-panel").filter(has_text="On other devices")
     line = panel.get_by_role("row").filter(has_text="STM32F446RE")
     expect(line).to_contain_text("164 kB")
-    before = line.text_content()
     expect(panel.get_by_role("row").filter(has_text="Edge TPU").get_by_role("cell").last).to_have_text("no")
     expect(panel.get_by_text("Not on Coral Edge TPU (USB)")).to_contain_text("it computes in int8 only")
 
     dashboard.tick("Weight bits")
     page.get_by_text("Modelled for weight bits").wait_for()
     expect(line).to_contain_text("41.9 kB")
-    assert line.text_content() != before
     dashboard.tick("Activation bits")
     page.get_by_text("it runs on 12 of 12 devices").wait_for()
 

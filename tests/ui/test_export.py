@@ -11,7 +11,9 @@ pytestmark = [pytest.mark.ui, pytest.mark.slow]
 
 def test_a_network_is_taken_away_as_code_and_as_a_packed_file(dashboard, tmp_path):
     page = dashboard.page
+    size = dashboard.value("size_bytes")
     dashboard.tick("Weight bits")
+    dashboard.wait_for_change("size_bytes", size)
     page.get_by_role("button", name="Show the formats").focus()
     page.keyboard.press("Enter")
     export = page.get_by_role("button", name="Export", exact=True)

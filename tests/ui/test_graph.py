@@ -100,7 +100,7 @@ def test_sliders_swap_the_graph_and_factors_are_marked_as_one_layer(dashboard, t
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_follows_the_theme_and_fits_narrow_pages(page, voila, make_dashboard, tmp_path, theme):
+def test_it_follows_the_theme_and_fits_narrow_pages(page, voila, make_dashboard, eventually, tmp_path, theme):
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.goto(f"{voila}&theme={theme}")
     dashboard = make_dashboard(page)
@@ -112,9 +112,8 @@ def test_it_follows_the_theme_and_fits_narrow_pages(page, voila, make_dashboard,
     expect(frame(panel, "the original").locator(NODE)).to_have_count(operators())
     for width in (1280, 420):
         page.set_viewport_size({"width": width, "height": 1400})
-        page.wait_for_timeout(600)
+        eventually(lambda: panel.evaluate("e => e.scrollWidth <= e.clientWidth + 1"), True)
         panel.screenshot(path=tmp_path / f"graph-{theme}-{width}.png")
-        assert panel.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
 def test_it_works_under_a_prefix(page, tmp_path_factory, browser_tests, make_dashboard):

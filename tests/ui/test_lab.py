@@ -28,7 +28,7 @@ def test_it_opens_on_the_workbench_with_the_notebooks_beside_it(page, lab):
     page.set_viewport_size({"width": 1500, "height": 1000})
     page.goto(urllib.parse.urljoin(lab, "/"))
     shows(page, "dashboards/workbench.ipynb")
-    assert "/lab/workspaces/workbench" in page.url
+    page.wait_for_url("**/lab/workspaces/workbench**")
     browser = page.locator(".jp-FileBrowser")
     for folder in ("dashboards", "lessons"):
         expect(browser.get_by_text(folder, exact=True)).to_be_visible()

@@ -30,10 +30,10 @@ def test_a_student_answers_wrong_reads_the_hint_and_gets_it_right_then_goes_on(p
 
     memory = exercise(page, "How much memory do all of them take?")
     answer = memory.get_by_role("textbox")
-    for wrong in ("many", "41.07", ""):
+    for wrong, told in (("many", "cannot be read as a number"), ("41.07", "Not yet."), ("", "Write a number first.")):
         answer.fill(wrong)
         memory.get_by_role("button", name="Check").click()
-        expect(memory.get_by_role("status")).not_to_contain_text("Right")
+        expect(memory.get_by_role("status")).to_contain_text(told)
     answer.fill("41.07")
     memory.get_by_role("button", name="Check").click()
     expect(memory.get_by_role("status")).to_contain_text("Parameters times 4 bytes")

@@ -67,7 +67,7 @@ def test_five_questions_and_a_report_that_opens_offline(page, served, context, t
     for question in QUESTIONS:
         page.get_by_role("radio", name=question).click()
         expect(answer.get_by_role("heading", name=question)).to_be_visible()
-        assert page.evaluate("document.querySelector('.dsw-answer').getBoundingClientRect().right < innerWidth")
+        page.wait_for_function("document.querySelector('.dsw-answer').getBoundingClientRect().right < innerWidth")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the report").click()
     assert download.value.suggested_filename == "digits-mlp-on-digits-report.html"

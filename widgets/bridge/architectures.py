@@ -8,6 +8,7 @@ from widgets.background import Background
 from widgets.bridge.desk import Desk
 from widgets.bridge.listener import Listener
 from workbench.context import Progress, Report
+from workbench.courtesy import giving_way
 from workbench.errors import Refused
 from workbench.models import _weights
 from workbench.registry import spaces
@@ -29,7 +30,7 @@ class Architectures:
         """Tell each candidate as it is tried."""
 
         def work(report: Report) -> None:
-            for candidate in search_architectures(plan, report=report):
+            for candidate in search_architectures(plan, report=giving_way(report)):
                 report(Progress(0.0, ""))  # nothing is told after a cancel
                 tried(candidate)
 
@@ -39,7 +40,7 @@ class Architectures:
         """Train a network of a space fully, unless it was before, and put it into the state, for all sliders."""
 
         def work(report: Report) -> None:
-            row = finished(name, data, self._desk.state.seed, report=report)
+            row = finished(name, data, self._desk.state.seed, report=giving_way(report))
             if row.status is not Status.OK:
                 raise Refused(row.message)
             self._desk.publish(report, model=ModelRef(name=name), data=data)

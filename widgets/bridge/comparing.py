@@ -8,6 +8,7 @@ from widgets.background import Background
 from widgets.bridge.listener import Listener
 from widgets.bridge.pictures import Pictures
 from workbench.context import Progress, Report
+from workbench.courtesy import giving_way
 from workbench.forgetting.compared import Comparison, compared
 from workbench.result import Job
 from workbench.run import pictures
@@ -33,7 +34,7 @@ class Comparing:
         user_code = {left.model.name, right.model.name} <= {*self._user_models}
 
         def work(report: Report) -> None:
-            made = compared(left, right, report=report, store=store, user_code=user_code)
+            made = compared(left, right, report=giving_way(report), store=store, user_code=user_code)
             report(Progress(0.95, "fetching pictures"))
             pixels = pictures(left, [flip.index for flip in made.flips.shown], user_code=user_code)
             report(Progress(1.0, ""))  # stops here if there is a newer request

@@ -38,10 +38,10 @@ class Desk:
 
     def options(self, job: Job, report: Report) -> dict[str, Any]:
         """Return what the engine is asked with besides the job, for work that gives way to other pages' answers."""
-        return self.urgent(job, giving_way(report))
+        return self.asked(job, giving_way(report))
 
-    def urgent(self, job: Job, report: Report) -> dict[str, Any]:
-        """Return what the engine is asked with besides the job, for work that pauses only where its report does."""
+    def asked(self, job: Job, report: Report) -> dict[str, Any]:
+        """Return what the engine is asked with besides the job, for work with a place in the line, or that is timed."""
         return {"report": report, "user_code": job.model.name in self._user_models}
 
     def publish(self, report: Report, **values: Any) -> None:

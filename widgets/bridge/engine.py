@@ -29,7 +29,7 @@ from widgets.bridge.sweep import Sweeping
 from widgets.bridge.training import Training
 from widgets.state import AppState
 from workbench.context import Progress, Report
-from workbench.courtesy import Place, Urgency
+from workbench.courtesy import InLine, Urgency
 from workbench.errors import Refused
 from workbench.recipe import Recipe
 from workbench.result import Job, Result, Status
@@ -98,10 +98,10 @@ class Engine:
             )
 
     def _follow(self, job: Job, report: Report) -> None:
-        with Place(report, Urgency.ANSWER) as place:
+        with InLine(report, Urgency.ANSWER) as place:
             self._answer(job, report, place)
 
-    def _answer(self, job: Job, report: Report, place: Place) -> None:
+    def _answer(self, job: Job, report: Report, place: InLine) -> None:
         plain = dataclasses.replace(job, recipe=Recipe())
         known = self.state.baseline
         if known is None or not known.final or known.job != plain:
@@ -150,7 +150,7 @@ class Engine:
 
     def _begin(self, job: Job, report: Report) -> None:
         self._publish(report, baseline=None, current=None, trail=(), saved=(), layers=(), layer_view=None, drawing=None)
-        prepared = prepare(job, **self._desk.urgent(job, report))
+        prepared = prepare(job, **self._desk.asked(job, report))
         with self.state.lock:
             self._publish(report, layers=prepared.layers)
             self.saved.follow(prepared)
@@ -158,7 +158,7 @@ class Engine:
     def _rows(self, job: Job, report: Report) -> Iterator[Result]:
         """Yield the rows that are worth drawing: the final one, and before it one every `_ROW_SECONDS`."""
         shown = time.monotonic()
-        for row in run(job, quick=True, **self._desk.urgent(job, report)):
+        for row in run(job, quick=True, **self._desk.asked(job, report)):
             if row.status is not Status.OK:
                 raise Refused(row.message)
             if row.final or row.provisional or time.monotonic() - shown >= _ROW_SECONDS:
@@ -169,7 +169,7 @@ class Engine:
 
     def _trained(self, job: Job, report: Report) -> Result:
         """Return the row of a recipe that trains: a slider never starts a training, so it must be known already."""
-        prepared = prepare(job, **self._desk.urgent(job, report))
+        prepared = prepare(job, **self._desk.asked(job, report))
         row = self._desk.store.get(prepared.key(job))
         if row is None:
             raise Refused("this recipe trains and was not measured yet: press Train to measure it")

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from widgets.background import Background, Outcome, Task
 from widgets.bridge.desk import Desk
-from workbench.class_folder import Reader, own_names, submit
+from workbench.class_folder import Reader, submit
 from workbench.class_folder import submitted as before
 from workbench.context import Report
 from workbench.errors import Refused
 from workbench.leaderboard import Board, Place, board, submission, together
+from workbench.ownership import own_names
 from workbench.resources import cache_home, class_home
 from workbench.result import Job, Result
 from workbench.run import prepare

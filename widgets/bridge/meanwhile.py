@@ -7,8 +7,8 @@ import time
 from widgets.background import Background, Task
 from widgets.bridge.desk import Desk
 from workbench.ahead import prepare_ahead
-from workbench.context import Report
-from workbench.courtesy import Place, Urgency
+from workbench.context import Progress, Report
+from workbench.courtesy import InLine, Urgency
 from workbench.errors import Refused
 from workbench.result import Job
 from workbench.run import layer_view
@@ -73,14 +73,12 @@ class Meanwhile:
             self._desk.publish(report, layer_view=found, layer_error="")
 
     def _prepare(self, job: Job, report: Report) -> None:
-        with Place(report, Urgency.NOTHING) as place:
-            self._prepare_in_line(job, report, place)
-
-    def _prepare_in_line(self, job: Job, report: Report, place: Place) -> None:
         told, ahead = time.monotonic(), None
-        for ahead in prepare_ahead(job, **self._desk.urgent(job, place.report)):
-            place.take(Urgency.NOTHING)  # after each position others are next
-            if time.monotonic() - told >= _NEWS_SECONDS:
-                told = time.monotonic()
-                self._desk.publish(report, ahead=ahead)
+        with InLine(report, Urgency.NOTHING) as place:
+            for ahead in prepare_ahead(job, **self._desk.asked(job, report)):
+                if time.monotonic() - told >= _NEWS_SECONDS:
+                    told = time.monotonic()
+                    self._desk.publish(report, ahead=ahead)
+                place.take(Urgency.NOTHING)  # after each position others are next
+                place.report(Progress(0.0, ""))  # and only then: within one it holds what others here may need
         self._desk.publish(report, ahead=ahead if ahead is not None and ahead.done == ahead.of else None)

@@ -42,7 +42,7 @@ class Searching:
             plans = tuple(front(found.tables, POINTS))
             report(Progress(1.0, ""))  # nothing is told after a cancel
             solved(plans)
-            for number, contender in along(found, plans, report):
+            for number, contender in along(found, plans, options["report"]):
                 report(Progress(1.0, ""))
                 made(number, contender)
 

@@ -30,7 +30,7 @@ class Speed:
             store = self._desk.trained_store(job, report)
             if store is None and against is not None and against.recipe.trains:
                 store = self._desk.store
-            options = self._desk.options(job, report)
+            options = self._desk.asked(job, report)  # a pause would be taken for a slow network
             found = check_up(job, against=against, batch=batch, threads=threads, store=store, **options)
             times = {name: each.now for name, each in found.speed.layers.items() if name and each.now is not None}
             self._desk.publish(report, layer_times=times)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,10 +14,11 @@ from workbench.context import Report
 from workbench.errors import Refused
 from workbench.recipe import Recipe
 from workbench.registry import executors
+from workbench.resources import PROCESSORS
 from workbench.result import Result
 from workbench.sweep import sweep
 
-MOST_WORKERS = os.cpu_count() or 1
+MOST_WORKERS = PROCESSORS
 _RELOAD_S = 1.0
 
 

@@ -24,6 +24,7 @@ import click
 from workbench import resources
 from workbench.cli import _layout
 from workbench.errors import Refused
+from workbench.resources import PROCESSORS
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -199,7 +200,7 @@ def _leave_a_core() -> None:
     measurement takes ten times as long. So they are told to sleep instead, too.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, PROCESSORS - 1)))
 
 
 def _free(address: Address) -> Address:

@@ -21,8 +21,6 @@ from workbench.context import Report, ignore
 from workbench.export._onnx_run import session
 from workbench.timing.clock import Times, measured
 
-"""How many processors this process may use: containers often have fewer than the machine."""
-
 
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
