@@ -75,16 +75,17 @@ def auto(
         except (KeyboardInterrupt, Cancelled):
             stopped = True
         found = ending(attempts, limits, stopped=stopped)
+        complains = found.status is not Status.OK and not stopped  # its first sentence is the complaint
         if out is not None and found.best is not None and found.best.row is not None:
             chosen = dataclasses.replace(job, recipe=found.best.contender.recipe)
             write_whole(out, packed_file(chosen, store=store))
     if as_json:
         print_json(_object(found, attempts))
     else:
-        click.echo("\n" + "\n".join(f"- {sentence}" for sentence in found.sentences))
+        click.echo("\n" + "\n".join(f"- {sentence}" for sentence in found.sentences[complains:]))
     if stopped:
         ctx.exit(Exit.INTERRUPTED)
-    if found.status is not Status.OK:
+    if complains:
         complain(found.sentences[0])
         ctx.exit(Exit.INFEASIBLE)
 
