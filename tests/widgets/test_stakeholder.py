@@ -104,6 +104,17 @@ def answered(store, **wishes) -> dict[str, str]:
     return {each.name: text(each.html) for each in answers(family, Wishes(**wishes))}
 
 
+def test_only_those_count_that_surely_lose_little_enough(full):
+    assert (
+        "It is the only one that surely loses at most 20 of 1,000 images; 2 were compared."
+        in (answered(full, accepted=0.02)["size"])
+    )
+    assert (
+        "It is the smallest of 2 versions that surely lose at most 100 of 1,000 images; 2 were compared."
+        in (answered(full, accepted=0.1)["size"])
+    )
+
+
 def test_the_smallest_that_surely_loses_little_enough(full):
     (family,) = families(full)
     assert family.original.key == "original"

@@ -76,14 +76,17 @@ class Family:
         weights = f", weights of {Path(self.checkpoint).name}" if self.checkpoint else ""
         return f"{self.model} on {self.data}{weights}"
 
-    def smallest(self, accepted: float) -> Version | None:
-        """Return the smallest version that surely loses at most a share of the images; None where there is none.
+    def sure(self, accepted: float) -> tuple[Version, ...]:
+        """Return the versions that surely lose at most a share of the images, the smallest first.
 
         What counts is the worse end of the interval of the change: the mean of a few images could be luck, the more so
         for the best of many versions.
         """
-        sure = (version for version in self.versions if version.worst_loss <= accepted + _ROUNDING)
-        return next(sure, None)
+        return tuple(version for version in self.versions if version.worst_loss <= accepted + _ROUNDING)
+
+    def smallest(self, accepted: float) -> Version | None:
+        """Return the smallest of those that surely lose at most a share of the images; None where there is none."""
+        return next(iter(self.sure(accepted)), None)
 
     def surest(self) -> Version | None:
         """Return the version with the smallest loss at the worse end of its interval."""

@@ -30,10 +30,11 @@ def how_small(asked: Asked) -> str:
         )
         for version in family.ladder(chosen, _SHOWN)
     ]
+    sure, surely = len(family.sure(asked.wishes.accepted)), term("range", "surely")
+    among = f"the smallest of {sure:,} versions that {surely} lose" if sure > 1 else f"the only one that {surely} loses"
     sentence = (
-        f"The {term('file')} shrinks from {_size(before)} to <b>{_size(after)}</b>. It is the smallest of "
-        f"{len(family.versions):,} stored versions that {term('range', 'surely')} lose at most "
-        f"{per_thousand(asked.wishes.accepted)} of 1,000 images."
+        f"The {term('file')} shrinks from {_size(before)} to <b>{_size(after)}</b>. It is {among} at most "
+        f"{per_thousand(asked.wishes.accepted)} of 1,000 images; {len(family.versions):,} were compared."
     )
     return "".join(
         (
