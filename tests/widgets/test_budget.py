@@ -40,14 +40,26 @@ def app(tmp_path):
 def test_limits_are_what_is_typed(app):
     panel = app.budget
     assert panel.limits() == Limits(drop=0.005)
-    panel.size.value, panel.lose.value, panel.device.value, panel.latency.value = 60, -1, "cortex-m7", 2
+    panel.size.value, panel.lose.value, panel.device.value, panel.latency.value = "60", "", "cortex-m7", "2"
     assert panel.limits() == Limits(size_bytes=60_000, device="cortex-m7", latency_ms=2)
-    panel.size.value, panel.device.value = 0, ""
+    panel.size.value, panel.device.value = "", ""
     with pytest.raises(Refused, match="needs the device"):
         panel.limits()
     panel.go.click()
     assert "needs the device" in panel.work.alert.value
     assert not panel.work.running
+
+
+@pytest.mark.parametrize("typed", ["abc", "-3", "0", "nan", "1e400"])
+def test_what_is_no_limit_is_refused_and_nothing_runs(app, typed):
+    panel = app.budget
+    panel.size.value = typed
+    panel.go.click()
+    assert "takes a number above 0, or nothing for no limit" in panel.work.alert.value
+    assert "File at most (kB)" in panel.work.alert.value
+    assert not panel.work.running
+    panel.size.value, panel.lose.value = " ", "0"
+    assert panel.limits() == Limits(drop=0.0)
 
 
 def test_the_size_slider_moves_along_the_front(app):
@@ -73,7 +85,7 @@ def test_the_size_slider_moves_along_the_front(app):
 
 def test_auto_compress_keeps_the_best_and_says_what_it_chose(app):
     panel = app.budget
-    panel.size.value, panel.lose.value, panel.train.value = 12, -1, False
+    panel.size.value, panel.lose.value, panel.train.value = "12", "", False
     panel.minutes.value = 600
     panel.go.click()
     until(lambda: not panel.work.running)
@@ -89,7 +101,7 @@ def test_auto_compress_keeps_the_best_and_says_what_it_chose(app):
 
 def test_a_cancel_keeps_the_best_so_far(app):
     panel = app.budget
-    panel.size.value, panel.lose.value = 20, -1
+    panel.size.value, panel.lose.value = "20", ""
     panel.go.click()
     until(lambda: any(each.best for each in panel._attempts))
     panel.work.stop.click()
@@ -120,7 +132,7 @@ def test_a_plan_in_words():
 
 def test_points_are_drawn_by_kind(app):
     panel = app.budget
-    panel.size.value, panel.lose.value, panel.train.value = 12, -1, False
+    panel.size.value, panel.lose.value, panel.train.value = "12", "", False
     panel.go.click()
     until(lambda: not panel.work.running)
     points = plot.points(panel._tried)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from reprlib import repr as brief
 
 import ipywidgets as ipw
 
@@ -41,13 +43,12 @@ class BudgetPanel(Panel):
     folded = "the search"
 
     def build(self) -> None:
-        self.size = _number("File at most (kB)", "thousand bytes of the packed file; 0 is no limit")
-        self.lose = _number("Points to lose", "points of accuracy, on validation images; −1 is no limit", least=-1)
-        self.lose.value = 0.5
-        self.macs = _number("MACs at most (M)", "millions of multiply-adds for one image; 0 is no limit")
-        self.memory = _number("Memory (kB)", "thousand bytes of activations; 0 is no limit")
+        self.size = _limit("File at most (kB)", "thousand bytes of the packed file; empty for no limit")
+        self.lose = _limit("Points to lose", "points of accuracy, on validation images; empty for no limit", "0.5")
+        self.macs = _limit("MACs at most (M)", "millions of multiply-adds for one image; empty for no limit")
+        self.memory = _limit("Memory (kB)", "thousand bytes of activations; empty for no limit")
         self.device = ipw.Dropdown(options=[_NOWHERE, *_devices()], value="", description="Runs on")
-        self.latency = _number("ms there", "of one image, modelled; 0 is no limit")
+        self.latency = _limit("ms there", "of one image, modelled; empty for no limit")
         self.minutes = ipw.BoundedFloatText(value=5, min=0.1, max=600, step=1, description="Minutes at most")
         self.train = ipw.Checkbox(value=True, description="It may train", indent=False)
         self.protected = ipw.SelectMultiple(options=(), rows=4, description="Leave as they are")
@@ -99,14 +100,14 @@ class BudgetPanel(Panel):
         self.follow(lambda: plot.dress_(self.figure, self.state.page.dark), ["dark"], of=self.state.page)
 
     def limits(self) -> Limits:
-        """Return the limits as they are typed; raises `Refused` where there are none."""
+        """Return the limits as they are typed; raises `Refused` where there are none, or one is no such number."""
         return Limits(
-            size_bytes=1000 * self.size.value or None,
-            macs=1e6 * self.macs.value or None,
-            peak_memory=1000 * self.memory.value or None,
-            latency_ms=self.latency.value or None,
+            size_bytes=_typed(self.size, 1000),
+            macs=_typed(self.macs, 1e6),
+            peak_memory=_typed(self.memory, 1000),
+            latency_ms=_typed(self.latency, 1),
             device=self.device.value,
-            drop=None if self.lose.value < 0 else self.lose.value / 100,
+            drop=_typed(self.lose, 0.01, least=True),
         )
 
     def _auto(self) -> None:
@@ -265,10 +266,23 @@ def _invitation(solved: bool) -> str:
     return "Say what you can afford and press Auto-compress, or prepare the slider first."
 
 
-def _number(title: str, hint: str, least: float = 0) -> ipw.BoundedFloatText:
-    field = ipw.BoundedFloatText(value=0, min=least, max=1e9, step=0.5, description=title)
-    field.tooltip = hint
-    return field
+def _limit(title: str, hint: str, value: str = "") -> ipw.Text:
+    return ipw.Text(value=value, description=title, placeholder="no limit", tooltip=hint, continuous_update=False)
+
+
+def _typed(field: ipw.Text, unit: float, *, least: bool = False) -> float | None:
+    """Return what is typed into a field, None where it is empty; `least` takes 0 as well. Raises `Refused`."""
+    text = field.value.strip()
+    if not text:
+        return None
+    try:
+        value = float(text.replace("−", "-"))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0 or (value == 0 and not least):
+        words = "0 or more" if least else "above 0"
+        raise Refused(f"{field.description!r} takes a number {words}, or nothing for no limit, got {brief(text)}")
+    return value * unit
 
 
 def _devices() -> list[tuple[str, str]]:

@@ -55,7 +55,7 @@ class Limits:
             if name == "drop" and value >= 1:
                 raise Refused(f"at most all accuracy can be lost, which is 100 points, got {100 * value:g}")
         if self.latency_ms is not None and not self.device:
-            raise Refused("a limit of time needs the device that it is about, such as --on cortex-m7")
+            raise Refused("a limit of time needs the device that it is about, such as cortex-m7")
         if not any(getattr(self, field.name) not in (None, "") for field in fields(self)):
             raise Refused("say what you can afford: a size, multiply-adds, memory, a device, or accuracy to lose")
 
