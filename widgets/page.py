@@ -1,6 +1,7 @@
 """The invisible part of every page: the style sheet, names for controls, which theme is on, and the page's address.
 
-ipywidgets sliders and toggle buttons have no accessible name or state; this gives them what their label says.
+ipywidgets sliders and toggle buttons have no accessible name or state; this gives them what their label says. Where the
+kernel is gone, it says so.
 """
 
 from __future__ import annotations
@@ -60,6 +61,20 @@ function nameControls() {
     }
   }
 }
+// ipywidgets marks each widget whose kernel is gone, with a broken link and nothing else.
+const LOST = "The computation behind this page has ended, so nothing here answers any more. Reload the page to begin " +
+  "anew (in JupyterLab, run the cells again); saved points are kept.";
+function tellOfLoss() {
+  const lost = document.querySelector(".dsw.jupyter-widgets-disconnected, .dsw .jupyter-widgets-disconnected");
+  const told = document.querySelector(".dsw-lost");
+  if (!lost) return told?.remove();
+  if (told) return;
+  const box = document.createElement("div");
+  box.className = "dsw-lost";
+  box.setAttribute("role", "alert");
+  box.textContent = LOST;
+  document.body.append(box);
+}
 // Voila says which kernel is this page's alone. Its own request to end it carries no token and is refused (voila#1458).
 function leave(event) {
   const told = document.getElementById("jupyter-config-data");
@@ -80,6 +95,7 @@ export default {
     const update = () => {
       waiting = 0;
       nameControls();
+      tellOfLoss();
       const dark = document.body.dataset.jpThemeLight === "false";
       if (model.get("dark") !== dark) { model.set("dark", dark); model.save_changes(); }
     };

@@ -275,6 +275,21 @@ def test_a_page_that_is_left_takes_its_kernel_with_it(dashboard, eventually):
     eventually(alive, False)
 
 
+def test_a_page_whose_kernel_dies_says_so(dashboard, tmp_path):
+    page = dashboard.page
+    kernel = page.evaluate("() => JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    (process,) = (
+        each for each in psutil.process_iter(["cmdline"]) if any(kernel in word for word in each.info["cmdline"] or ())
+    )
+    process.kill()
+    alert = page.get_by_role("alert").filter(has_text="Reload the page to begin anew")
+    expect(alert).to_be_visible()
+    page.screenshot(path=tmp_path / "lost.png")
+    page.reload()
+    dashboard.ready()
+    expect(alert).to_have_count(0)
+
+
 def test_a_tab_closed_during_a_training_harms_nobody(dashboard, voila, make_dashboard):
     page = dashboard.page
     page.get_by_role("button", name="Train", exact=True).click()
