@@ -75,10 +75,7 @@ def prepare(job: Job, *, report: Report = ignore, user_code: bool = True) -> Pre
     `user_code=False` refuses models whose code is a file of the user's: a dashboard must not run it.
     """
     if job.model.name.startswith("user:") and not user_code:
-        raise Refused(
-            f"{job.model.name} is code from a file, which a dashboard does not run: "
-            "use `workbench run` or name it in a notebook of your own"
-        )
+        raise user.not_run(job.model.name)
     key = repr((dataclasses.replace(job, recipe=Recipe()), _written(job)))
     return _prepared.get(key, lambda: _prepare(job, report))
 

@@ -181,6 +181,9 @@ def test_code_from_a_file_runs_only_where_the_notebook_names_it(tmp_path, store)
     name = f"user:{source}:build"
     visitor = Workbench("digits-mlp", store=store)
     visitor.model.other.value = name
+    assert "does not run" in visitor.model.mistyped.value
+    assert visitor.state.model.name == "digits-mlp"
+    visitor.state.put(model=ModelRef(name=name))  # as a link would
     until(lambda: visitor.state.error)
     assert "does not run" in visitor.state.error
     assert not (tmp_path / "ran").exists()

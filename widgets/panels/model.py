@@ -15,6 +15,7 @@ from widgets.text import escape, quantity
 from widgets.upload import UploadButton
 from workbench.cards import DataCard, ModelCard
 from workbench.errors import Refused
+from workbench.models.user import not_run
 from workbench.registry import data, models
 from workbench.result import DataRef, ModelRef
 
@@ -91,8 +92,9 @@ class ModelPanel(Panel):
         if not name:
             return
         try:
-            if name in self._extra or not name.startswith("user:"):  # of those the engine says that it refuses all
-                models.get(name)
+            if name.startswith("user:") and name not in self._extra:
+                raise not_run(name)  # without a look at whether there is such a file
+            models.get(name)
         except Refused as refusal:
             self.mistyped.tell(str(refusal))
         else:

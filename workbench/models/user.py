@@ -57,6 +57,14 @@ def source(name: str) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
+def not_run(name: str) -> Refused:
+    """Return why a dashboard refuses a network of the user's own."""
+    return Refused(
+        f"{name[:200]} is code from a file, which a dashboard does not run: "
+        "use `workbench run` or name it in a notebook of your own"
+    )
+
+
 def _build(path: Path, function: str) -> nn.Module:
     with _folder_importable(path.parent):
         module = _executed(path)
