@@ -34,7 +34,9 @@ def test_a_budget_in_words(workbench) -> None:
     ("arguments", "code", "sentence"),
     [
         ((), 3, "say what you can afford"),
-        (("--size", "much"), 3, "one of the units"),
+        (("--size", "much"), 3, "--size must be a number, perhaps with one of the units B, kB"),
+        (("--macs", "-5"), 3, "--macs must not be negative, got '-5'"),
+        (("--lose", "nan"), 3, "--lose must be a number"),
         (("--size", "10B"), 4, "the smallest file that can be reached takes about"),
         (("--latency", "2ms"), 3, "needs the device"),
         (("--size", "12kB", "--on", "toaster"), 3, "there is no device called 'toaster'"),

@@ -27,10 +27,26 @@ def test_words_become_numbers(kind, text, value):
     assert amount(kind, text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "kB", "much", "60 kilos", "-3", "1.2.3kB"])
+@pytest.mark.parametrize("text", ["", "kB", "much", "60 kilos", "nan", "1.2.3kB"])
 def test_words_that_say_nothing_are_refused_with_the_units(text):
     with pytest.raises(Refused, match="one of the units B, kB"):
         amount("size_bytes", text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "why"),
+    [
+        ("macs", "-5", "--x must not be negative, got '-5'"),
+        ("drop", "-1 points", "--x must not be negative, got '-1 points'"),
+        ("drop", "nan", "--x must be a number, perhaps with one of the units points, point, %, got 'nan'"),
+        ("macs", "1e999", "--x must be a finite number, got '1e999'"),
+        ("size_bytes", "0kB", "--x must be above zero, got '0kB'"),
+    ],
+)
+def test_a_refusal_says_what_was_written_where(kind, text, why):
+    with pytest.raises(Refused) as caught:
+        amount(kind, text, "--x")
+    assert str(caught.value) == why
 
 
 @pytest.mark.parametrize(

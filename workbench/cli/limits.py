@@ -27,7 +27,9 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
         found = {name: given.pop(name) for name in _OPTIONS}
         values = {
-            _OPTIONS[name][0]: amount(_OPTIONS[name][0], text) for name, text in found.items() if text is not None
+            _OPTIONS[name][0]: amount(_OPTIONS[name][0], text, f"--{name}")
+            for name, text in found.items()
+            if text is not None
         }
         return command(limits=Limits(**values, device=given.pop("runs_on")), **given)
 

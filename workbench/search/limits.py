@@ -79,15 +79,25 @@ class Limits:
         return ", ".join(parts)
 
 
-def amount(kind: str, text: str) -> float:
-    """Return a limit from words such as `60 kB`, `2 ms`, `20M` or `0.5`; points of accuracy become a fraction."""
-    units = _UNITS[kind]
-    found = re.fullmatch(r"\s*([0-9.,_]+(?:e[+-]?[0-9]+)?)\s*([^\s0-9]*)\s*", text, re.IGNORECASE)
+def amount(kind: str, text: str, called: str = "") -> float:
+    """Return a limit from words such as `60 kB`, `2 ms`, `20M` or `0.5`; points of accuracy become a fraction.
+
+    `called` is what it is called where it was written, such as `--size`. Raises `Refused`.
+    """
+    units, called = _UNITS[kind], called or kind
+    listed = ", ".join(unit for unit in units if unit)
+    found = re.fullmatch(r"\s*(-?[0-9.,_]+(?:e[+-]?[0-9]+)?)\s*([^\s0-9]*)\s*", text, re.IGNORECASE)
     known = {unit.lower(): factor for unit, factor in units.items()}
     try:
         if found is None or found[2].lower() not in known:
             raise ValueError
-        return float(found[1].replace(",", "").replace("_", "")) * known[found[2].lower()]
+        value = float(found[1].replace(",", "").replace("_", "")) * known[found[2].lower()]
     except ValueError:
-        listed = ", ".join(unit for unit in units if unit)
-        raise Refused(f"{kind} is a number with one of the units {listed}, got {text!r}") from None
+        raise Refused(f"{called} must be a number, perhaps with one of the units {listed}, got {text!r}") from None
+    if math.isinf(value):
+        raise Refused(f"{called} must be a finite number, got {text!r}")
+    if value < 0:
+        raise Refused(f"{called} must not be negative, got {text!r}")
+    if value == 0 and kind != "drop":
+        raise Refused(f"{called} must be above zero, got {text!r}")
+    return value
