@@ -62,7 +62,7 @@ def test_options_are_sorted_and_come_after_the_file(workbench, rows, tmp_path: P
         (("--magnitude", "0.5", "--prune", "0.5"), "magnitude.ratio is given twice"),
         (("--magnitude", "colour=red"), "'colour=red'"),
         (("--magnitude", "red"), "'red'"),
-        (("--recipe", "missing.json"), "missing.json cannot be read"),
+        (("--recipe", "missing.json"), "the recipe missing.json cannot be read: No such file or directory"),
     ],
 )
 def test_a_refused_recipe_is_one_sentence(workbench, arguments: tuple[str, ...], sentence: str) -> None:
@@ -79,7 +79,7 @@ def test_a_refused_recipe_is_one_sentence(workbench, arguments: tuple[str, ...],
     ("content", "sentence"),
     [
         (b"{", "not JSON"),
-        (b"\xff\xfe", "cannot be read"),
+        (b"\xff\xfe", "cannot be read: it is not text in UTF-8"),
         (b'{"format": 99, "steps": []}', "format 99"),
         (b'{"format": 1, "steps": [{"step": "squeeze"}]}', "'squeeze'"),
     ],

@@ -148,7 +148,8 @@ def test_a_broken_image_is_named(make_folder) -> None:
     root = make_folder({"cat": 2, "dog": 2})
     broken = root / "dog" / "1.png"
     broken.write_bytes(b"not an image")
-    assert refusal(root).startswith(f"the image {broken} cannot be read")
+    told = f"the image {broken} cannot be read (its content is no image of a known kind): take it away or replace it"
+    assert refusal(root) == told
 
 
 def test_a_truncated_image_is_named_when_it_is_decoded(make_folder) -> None:

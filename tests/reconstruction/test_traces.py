@@ -130,6 +130,16 @@ def test_a_full_disk_costs_nothing_but_a_note(
     assert list(tmp_path.iterdir()) == [], "nothing half-written stays"
 
 
+def test_a_folder_that_cannot_be_made_is_named_in_plain_words(
+    net: nn.Module, make_ctx: Callable[..., Context], tmp_path: Path
+) -> None:
+    (tmp_path / "home").touch()
+    ctx = make_ctx(folder=tmp_path / "home" / "traces")
+    ask(net, ctx)
+    told = f"traces are not kept for the next time: {tmp_path}/home/traces cannot be written: Not a directory"
+    assert ctx.notes == [told]
+
+
 def test_the_folder_is_bounded(
     net: nn.Module, make_ctx: Callable[..., Context], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ import click
 
 from workbench.cli.shipped import find, is_name
 from workbench.cli.show import PROMISED, print_json
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.recipe import Choice, Field, ModelName, PerLayer, Range, Recipe, Spec, Step, Switch
 from workbench.registry import techniques
 
@@ -76,7 +76,7 @@ def _read(file: str) -> Recipe:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"the recipe {file} cannot be read: {error}") from None
+        raise Refused(f"the recipe {file} cannot be read: {reason(error)}") from None
     try:
         return Recipe.from_json(text)
     except Refused as refusal:

@@ -9,10 +9,10 @@ from typing import final
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.images import Images
 
 Size = tuple[int, int]
@@ -104,4 +104,6 @@ def _size(path: Path) -> Size:
 
 
 def _unreadable(path: Path, error: Exception) -> Refused:
-    return Refused(f"the image {path} cannot be read ({error}): take it away or replace it")
+    unknown = isinstance(error, UnidentifiedImageError)
+    why = "its content is no image of a known kind" if unknown else reason(error)
+    return Refused(f"the image {path} cannot be read ({why}): take it away or replace it")

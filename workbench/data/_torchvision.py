@@ -13,7 +13,7 @@ from workbench import resources
 from workbench._torchvision import import_torchvision
 from workbench.cards import DataCard
 from workbench.data._splits import content_digest
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.images import Splits, TensorImages
 from workbench.result import DataRef
 
@@ -31,7 +31,7 @@ def open_splits(ref: DataRef, card: DataCard, dataset: str, files: tuple[str, ..
     try:
         train, test = (make(str(root), train=which, download=False) for which in (True, False))
     except (RuntimeError, ValueError, OSError, EOFError, AssertionError) as error:
-        raise _damaged(card, root, files, str(error)) from None
+        raise _damaged(card, root, files, reason(error)) from None
     tensors = (_pixels(train), torch.as_tensor(train.targets), _pixels(test), torch.as_tensor(test.targets))
     for pixels, labels in (tensors[:2], tensors[2:]):
         if len(pixels) != len(labels) or labels.unique().tolist() != list(range(len(card.classes))):
@@ -44,11 +44,9 @@ def open_splits(ref: DataRef, card: DataCard, dataset: str, files: tuple[str, ..
     )
 
 
-def _damaged(card: DataCard, root: Path, files: tuple[str, ...], reason: str) -> Refused:
+def _damaged(card: DataCard, root: Path, files: tuple[str, ...], why: str) -> Refused:
     folder = (root / files[0]).parent
-    return Refused(
-        f"the files of {card.name} in {folder} are damaged ({reason}): move them away to download them again"
-    )
+    return Refused(f"the files of {card.name} in {folder} are damaged ({why}): move them away to download them again")
 
 
 def _download(make: Any, root: Path, card: DataCard, files: tuple[str, ...]) -> None:
@@ -61,9 +59,8 @@ def _download(make: Any, root: Path, card: DataCard, files: tuple[str, ...]) -> 
                 (root / file).parent.mkdir(parents=True, exist_ok=True)
                 (Path(folder) / file).replace(root / file)
     except (OSError, RuntimeError) as error:  # no network, no space, a download that does not match its checksum
-        reason = str(error).strip().rpartition("\n")[2]
         raise Refused(
-            f"{card.name} is not in {root} and cannot be downloaded ({reason}): "
+            f"{card.name} is not in {root} and cannot be downloaded ({reason(error)}): "
             f"put these files there: {', '.join(files)} (from {card.source})"
         ) from None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench.devices.profile import ASSUMPTION, DERIVED, DEVICE_KINDS, MEASURED, TYPES, Efficiency, Figure, Profile
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.loads import KINDS
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def read_profile(path: Path) -> Profile:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"the device file {path} cannot be read: {error}") from None
+        raise Refused(f"the device file {path} cannot be read: {reason(error)}") from None
     except tomllib.TOMLDecodeError as error:
         raise Refused(f"the device file {path} is no TOML: {error}") from None
     return _Reader(path, content).profile()

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import workbench
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.executors._process import NICENESS
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def connected(address: str, count: int) -> Iterator[Client]:
                 Client(target, timeout=CONNECT_S if address else ANSWER_S, set_as_default=False)
             )
         except (OSError, TimeoutError) as error:
-            raise Refused(f"{_unanswered(address)} ({error})") from None
+            raise Refused(f"{_unanswered(address)} ({reason(error)})") from None
         try:
             client.wait_for_workers(1, timeout=ANSWER_S)
         except TimeoutError:
@@ -80,7 +80,7 @@ def workers(client: Client) -> dict[str, int]:
             raise Refused("the client is not connected")
         return dict(client.sync(client.scheduler.ncores, callback_timeout=ANSWER_S))
     except (OSError, TimeoutError) as error:
-        raise Refused(f"the scheduler does not answer: {error}") from None
+        raise Refused(f"the scheduler does not answer: {reason(error)}") from None
 
 
 def _unanswered(address: str) -> str:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.export._page import page, readme
 from workbench.exporting import Format, Runner, Source
 from workbench.registry import exports
@@ -58,7 +58,9 @@ class Code(Format):
             with zipfile.ZipFile(path) as archive:
                 found, weights = archive.read("model.py"), archive.read("model.safetensors")
         except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise Refused(f"{path} cannot be read as an archive of model.py and model.safetensors: {error}") from None
+            raise Refused(
+                f"{path} cannot be read as an archive of model.py and model.safetensors: {reason(error)}"
+            ) from None
         if found != script.encode():
             raise Refused(f"model.py in {path} is not what was written for this network, so it is not run")
         space: dict[str, Any] = {"__name__": "model", "__file__": str(path / "model.py")}

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import Tensor, nn
 
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 
 State = dict[str, Tensor]
 """Tensors by the name they have in a network."""
@@ -76,7 +76,7 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return parse_safetensors(path.read_bytes())
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise Refused(f"{path} is a broken safetensors file, perhaps cut short: {error}") from None
+        raise Refused(f"{path} is a broken safetensors file, perhaps cut short: {reason(error)}") from None
 
 
 def _read_torch(path: Path) -> Any:

@@ -16,7 +16,7 @@ from torch import nn
 
 from workbench._torchvision import import_torchvision
 from workbench.cards import Model, ModelCard, Training
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.models import _checkpoint
 from workbench.registry import models
 
@@ -106,7 +106,8 @@ def _downloaded(url: str) -> Path:
         torch.hub.download_url_to_file(url, str(path), checksum[1] if checksum else None)
     except (OSError, RuntimeError) as error:
         raise Refused(
-            f"the weights cannot be downloaded ({error}): fetch {url} where there is a network, and put it at {path}"
+            f"the weights cannot be downloaded ({reason(error)}): "
+            f"fetch {url} where there is a network, and put it at {path}"
         ) from None
     return path
 

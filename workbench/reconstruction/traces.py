@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 import workbench
 from workbench.context import Context, Patience
-from workbench.errors import Refused
+from workbench.errors import Refused, reason
 from workbench.files import write_whole
 from workbench.grid import Grid, GridSpec
 from workbench.network import FREE, WeightFormat, clone, layers, set_format_, weight_format
@@ -256,14 +256,11 @@ def _kept(trace: Trace, key: str, ctx: Context) -> Trace:
         # others may write into the folder of a class: what they link to is not ours to overwrite
         write_whole(ctx.folder / f"{key}.safetensors", content, follow=False)
     except (OSError, Refused) as error:
+        why = str(error) if isinstance(error, Refused) else f"{ctx.folder} cannot be written: {reason(error)}"
         if ctx.filling:
-            raise Refused(str(error) if isinstance(error, Refused) else _unwritable(ctx.folder, error)) from None
-        ctx.note(f"traces are not kept for the next time: {error}")
+            raise Refused(why) from None
+        ctx.note(f"traces are not kept for the next time: {why}")
     return trace
-
-
-def _unwritable(folder: Path, error: OSError) -> str:
-    return f"{folder} cannot be written: {error.strerror or error}"
 
 
 def _make_room(folder: Path, needed: int, *, remove: bool) -> None:
