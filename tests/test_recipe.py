@@ -209,7 +209,13 @@ def test_parse_refuses(technique: type[Step], text: str, sentence: str) -> None:
 def test_a_recipe_reads_as_a_sentence() -> None:
     assert str(Recipe()) == "original"
     recipe = Recipe((Magnitude(ratio=0.8, layers={"fc": 0.25}), WeightBits(bits=4, symmetric=True)))
-    assert str(recipe) == "weight pruning (ratio 80 %, layers fc:25 %) → weight bits (bits 4, symmetric True)"
+    assert str(recipe) == "weight pruning (ratio 80 %, layers fc:25 %) → weight bits (bits 4, symmetric on)"
+
+
+def test_a_switch_is_read_as_it_is_told() -> None:
+    assert str(WeightBits(bits=4, correct=False)) == "weight bits (bits 4, correct off)"
+    assert WeightBits.parse("bits=4,correct=off,symmetric=on") == WeightBits(bits=4, correct=False, symmetric=True)
+    assert WeightBits(correct=False).to_dict()["correct"] is False
 
 
 # JSON

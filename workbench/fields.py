@@ -83,7 +83,8 @@ class Switch:
         return value
 
     def parse(self, text: str) -> Any:
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
+        on, off = dict.fromkeys(("true", "yes", "on", "1"), True), dict.fromkeys(("false", "no", "off", "0"), False)
+        return (on | off).get(text.lower(), text)
 
 
 @dataclass(frozen=True)
@@ -195,4 +196,6 @@ def show(spec: Spec, value: Any) -> str:
         return f"{100 * value:.4g} %"
     if isinstance(spec, PerLayer):
         return " ".join(f"{layer}:{show(spec.item, x)}" for layer, x in value) or "none"
+    if isinstance(spec, Switch):
+        return "on" if value else "off"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
