@@ -77,7 +77,8 @@ def _no_weights(entry: Model, data_name: str, classes: int) -> str:
     wrong = f" for {classes} classes" if entry.card.classes not in (None, classes) else ""
     return (
         f"there are no trained weights of {entry.name}{wrong} here: make them with "
-        f"`workbench train {entry.name} --data {data_name}`, or name a file with --checkpoint FILE"
+        f"`workbench train {entry.name} --data {data_name}`, or bring weights of your own: "
+        "“Weights of your own …” on the page, --checkpoint FILE on the command line"
     )
 
 
