@@ -68,6 +68,8 @@ def test_what_cannot_be_is_said_with_the_smallest_that_was_found(store):
     assert found.status is Status.INFEASIBLE
     assert "Nothing that was tried keeps to a file of at most 300 bytes" in found.sentences[0]
     assert f"takes {attempts[-1].contender.costs['size_bytes']:,.0f} bytes" in found.sentences[1]
+    assert "The one attempt takes" in ending(attempts[:1], limits).sentences[1]
+    assert "The smallest file among 2 attempts takes" in ending(2 * attempts[:1], limits).sentences[1]
     assert found.best is None
 
 

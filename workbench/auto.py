@@ -123,9 +123,9 @@ def ending(attempts: Sequence[Attempt], limits: Limits, *, stopped: bool = False
         near = min(contenders, key=lambda each: each.costs[SIZE], default=None)
         if near is not None:
             lost = near.trial.judgement.drop.value
+            which = f"The smallest file among {len(contenders)} attempts" if len(contenders) > 1 else "The one attempt"
             told.append(
-                f"The smallest file among {len(contenders)} attempts takes {near.costs[SIZE]:,.0f} bytes and loses "
-                f"{100 * lost:.1f} points on validation images."
+                f"{which} takes {near.costs[SIZE]:,.0f} bytes and loses {100 * lost:.1f} points on validation images."
             )
         return Ending(status=Status.INFEASIBLE, best=None, sentences=tuple(told))
     told.append(f"Chosen: {best.contender.recipe}.")

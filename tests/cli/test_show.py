@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workbench.cli import show
-from workbench.result import Estimate
+from workbench.result import DataRef, Estimate, Job, ModelRef, Result
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ def test_a_difference_is_told_in_points() -> None:
 
 def test_columns_are_aligned() -> None:
     assert show.table([["a", "bb", "c"], ["aaa", "b", ""]]) == "a    bb  c\naaa  b"
+
+
+def test_nothing_is_said_of_a_file_that_is_as_large_as_float32() -> None:
+    accounts = {"everything": {"ratio": 1.01, "bytes": 80}, "parameters": {"ratio": 1.5, "bytes": 60}}
+    row = Result(job=Job(model=ModelRef(name="m"), data=DataRef(name="d")), key="k", details={"size_bytes": accounts})
+    assert [sentence[:9] for sentence in show.ratios(row)] == ["1.5 times"]
 
 
 def test_only_counts_above_zero_are_so_many_times_more_or_less() -> None:

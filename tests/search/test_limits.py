@@ -69,6 +69,11 @@ def test_nothing_to_lose_is_a_limit():
     assert str(Limits(drop=0.0)) == "at most 0 points of accuracy lost"
 
 
+def test_one_of_something_is_told_as_one():
+    told = "a file of at most 1 byte, at most 1 multiply-add, at most 1 byte of activations, at most 1 ms, runs on d"
+    assert str(Limits(size_bytes=1, macs=1, peak_memory=1, latency_ms=1, device="d")) == told
+
+
 def test_limits_in_words():
     limits = Limits(size_bytes=60_000, latency_ms=2, device="cortex-m7", drop=0.005)
     told = "a file of at most 60,000 bytes, at most 2 ms, runs on cortex-m7, at most 0.5 points of accuracy lost"

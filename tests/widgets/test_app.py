@@ -11,6 +11,7 @@ import pytest
 from widgets.app import Workbench
 from widgets.bridge import engine
 from widgets.panels._panel import Panel
+from widgets.panels.recipe import ahead_text
 from widgets.panels.tradeoff import restore
 from workbench.ahead import Ahead
 from workbench.errors import Refused
@@ -357,6 +358,8 @@ def test_the_line_about_prepared_positions_is_never_stale(app):
     assert "12 of 22 slider positions prepared, 6 MB" in app.recipe._ahead.value
     app.state.put(ahead=Ahead(done=22, of=22, trace_bytes=6_000_000))
     assert "Sliders prepared, 6 MB" in app.recipe._ahead.value
+    assert ahead_text(Ahead(done=0, of=22, trace_bytes=0)) == "0 of 22 slider positions prepared"
+    assert ahead_text(Ahead(done=22, of=22, trace_bytes=0)) == "", "nothing had to be prepared"
     app.state.put(recipe=Recipe((MAGNITUDE(layers={"nope": 0.5}),)))  # refused: nothing is prepared for it
     assert "prepared" not in app.recipe._ahead.value
     until(lambda: app.state.error)

@@ -115,6 +115,7 @@ def test_summary_says_how_much_smaller():
     assert "2.5 times smaller" in told
     assert "70.0 % (95 %: 60.0 to 80.0 %)" in told, "no number without its interval"
     assert "2.0 times larger" in summary(tradeoff_info(row(100, 0.9), row(200, 0.7)))
+    assert summary(tradeoff_info(row(100, 0.9), row(101, 0.7))).endswith("at 100 B.")
     assert summary(tradeoff_info(None, None)) == "No network measured yet."
 
 
@@ -163,6 +164,8 @@ def test_the_numbers_have_the_change_in_points_and_none_for_the_original():
     plain = row(100, 0.9)
     original = dataclasses.replace(plain, estimates={**plain.estimates, "change": Estimate.counted(0.0, "fraction")})
     assert "change" not in numbers_text(original, original, busy=False)
+    assert "2.5 times less" in told
+    assert "times" not in numbers_text(row(99, 0.9), row(100, 0.9), busy=False)
 
 
 def test_numbers_that_are_not_yet_what_was_asked_look_otherwise():

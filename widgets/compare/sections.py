@@ -73,7 +73,8 @@ def _glance(found: Comparison, both: Words) -> str:
         else "as often right, as far as can be told"
     )
     left, right = (side.estimates["size_bytes"].value for side in (found.left, found.right))
-    size = "as large" if left == right else f"{_times(left, right)} {'smaller' if right < left else 'larger'}"
+    times = _times(left, right)
+    size = "as large" if times == "1 times" else f"{times} {'smaller' if right < left else 'larger'}"
     rows = "".join(
         f'<tr><th scope="row">{title}</th>{_cell(found.left, name)}{_cell(found.right, name)}</tr>'
         for name, title in (

@@ -253,7 +253,8 @@ def summary(info: TradeoffInfo) -> str:
         return f"{capitalised(NOT_YET)}: {now.instead}. It has {now.accuracy} accuracy{change}, at {now.cost}."
     ends = sorted((now.x, base.x))
     ratio = ends[1] / ends[0] if ends[0] else float("inf")
+    times = f"{ratio:.1f} times"
+    against = "" if times == "1.0 times" else f": {times} {'smaller' if now.x < base.x else 'larger'}"
     return (
-        f"Now {now.accuracy} accuracy{change}, at {now.cost}; the original has {base.accuracy} at {base.cost}: "
-        f"{ratio:.1f} times {'smaller' if now.x < base.x else 'larger'}."
+        f"Now {now.accuracy} accuracy{change}, at {now.cost}; the original has {base.accuracy} at {base.cost}{against}."
     )

@@ -115,10 +115,10 @@ class RecipePanel(Panel):
 
 def ahead_text(ahead: Ahead | None) -> str:
     """Return how far the preparing of slider positions has come."""
-    if ahead is None or ahead.of == 0:
+    if ahead is None or ahead.of == 0 or (ahead.done == ahead.of and not ahead.trace_bytes):
         return ""
     share = "Sliders prepared" if ahead.done == ahead.of else f"{ahead.done} of {ahead.of} slider positions prepared"
-    return f"{share}, {quantity(ahead.trace_bytes, 'bytes')}"
+    return f"{share}, {quantity(ahead.trace_bytes, 'bytes')}" if ahead.trace_bytes else share
 
 
 def _also(what: str, steps: list[Step], then: str) -> str:

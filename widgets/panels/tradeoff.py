@@ -150,7 +150,8 @@ def _against(estimate: Estimate, base: Estimate) -> str:
         return ""  # a change in accuracy has a number of its own
     smaller = estimate.value < base.value
     ratio = base.value / estimate.value if smaller else estimate.value / base.value
-    return f"{ratio:.1f} times {'less' if smaller else 'more'}; "
+    times = f"{ratio:.1f} times"
+    return "" if times == "1.0 times" else f"{times} {'less' if smaller else 'more'}; "
 
 
 def _low_to_high(name: str, estimate: Estimate) -> str:
@@ -176,7 +177,7 @@ def notes_text(row: Result) -> str:
 def _ratios(size: Mapping[str, Any]) -> str:
     """Return how much smaller than float32 a network is, in both accounts, as HTML."""
     file, parameters = (size.get(account, {}).get("ratio") for account in ("everything", "parameters"))
-    if not file or not parameters:
+    if not file or not parameters or f"{file:.1f} {parameters:.1f}" == "1.0 1.0":
         return ""
     return (
         f"<p class=dsw-quiet>The file is {file:.1f} times smaller than the original in float32; counting only weights "

@@ -58,7 +58,7 @@ def ratios(result: Result) -> list[str]:
     return [
         f"{accounts[account]['ratio']:.1f} times smaller than float32: {what} ({accounts[account]['bytes']:,} bytes)"
         for account, what in told.items()
-        if accounts.get(account, {}).get("ratio")
+        if f"{accounts.get(account, {}).get('ratio') or 1:.1f}" != "1.0"
     ]
 
 

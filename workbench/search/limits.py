@@ -27,6 +27,11 @@ _WORDS = {
     "peak_memory": "at most {:,.0f} bytes of activations",
     "latency_ms": "at most {:.4g} ms",
 }
+_ONE = {
+    "size_bytes": "a file of at most 1 byte",
+    "macs": "at most 1 multiply-add",
+    "peak_memory": "at most 1 byte of activations",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +76,10 @@ class Limits:
         return {name: value for name, value in found.items() if value is not None}
 
     def __str__(self) -> str:
-        parts = [text.format(getattr(self, name)) for name, text in _WORDS.items() if getattr(self, name) is not None]
+        given = {name: getattr(self, name) for name in _WORDS if getattr(self, name) is not None}
+        parts = [
+            (_ONE if value == 1 else _WORDS).get(name, _WORDS[name]).format(value) for name, value in given.items()
+        ]
         if self.device:
             parts.append(f"runs on {self.device}")
         if self.drop is not None:
