@@ -581,3 +581,10 @@ def test_a_step_without_several_methods_has_no_contest(number: int) -> None:
         settled(job, number)
     with pytest.raises(Refused, match="several methods"):
         list(contest(job, number))
+
+
+def test_the_curves_of_a_training_are_kept_with_its_result(store: Store) -> None:
+    curves = last(TRAINED, store=store).details["curves"]
+    assert set(curves) == {"loss", "validation accuracy"}
+    assert all(len(curve) > 1 and curve[-1][0] == pytest.approx(0.5, abs=0.05) for curve in curves.values())
+    assert "curves" not in last(SMALL).details

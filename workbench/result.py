@@ -133,7 +133,8 @@ class Result:
     notes: tuple[str, ...] = ()
     """Sentences that a reader of the numbers should know: layers left whole, operators not counted, ..."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """Plain JSON behind the numbers, by measure: the byte ledger, the MACs of each layer, ..."""
+    """Plain JSON behind the numbers, by measure: the byte ledger, the MACs of each layer, ...; and
+    under "curves" the points [x, y] of each curve of a training, by name, where the recipe trains."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import workbench
 from workbench import registry
 from workbench.compress import compress
 from workbench.context import Cache, Context, Patience, Progress, Report, fingerprint, ignore
+from workbench.curves import Curves
 from workbench.data import folder
 from workbench.errors import Refused
 from workbench.export.packed import pack, unpack
@@ -214,18 +215,21 @@ def _answers(
 ) -> Iterator[Result]:
     told: list[str] = []
     for patience in Patience if quick else (Patience.FULL,):
-        subject, ctx = _subject(job, prepared, report, patience)
+        curves = Curves(report)
+        subject, ctx = _subject(job, prepared, curves.report, patience)
         if not ctx.provisional:
             _files.get(key, lambda: subject.packed)  # noqa: B023  # called at once
             _networks.get(key, lambda: subject.model)  # noqa: B023  # for those who look closer
-            yield from _measure(job, key, subject, ctx, store)
+            yield from _measure(job, key, subject, ctx, store, curves.details)
             return
         if ctx.provisional != told:
             told = ctx.provisional
-            yield next(_measure(job, key, subject, ctx, None))
+            yield next(_measure(job, key, subject, ctx, None, {}))
 
 
-def _measure(job: Job, key: str, subject: Subject, ctx: Context, store: Store | None) -> Iterator[Result]:
+def _measure(
+    job: Job, key: str, subject: Subject, ctx: Context, store: Store | None, curves: Mapping[str, Any]
+) -> Iterator[Result]:
     streams = {measure.name: measure.read(subject) for measure in registry.measures}
     readings: dict[str, Reading] = {}
     while streams:
@@ -238,7 +242,10 @@ def _measure(job: Job, key: str, subject: Subject, ctx: Context, store: Store | 
             final=not streams and not ctx.provisional,
             provisional=tuple(ctx.provisional),
             notes=(*ctx.notes, *(note for reading in readings.values() for note in reading.notes)),
-            details={name: reading.details for name, reading in readings.items() if reading.details},
+            details={
+                **{name: reading.details for name, reading in readings.items() if reading.details},
+                **({"curves": curves} if curves else {}),
+            },
             environment=environment(),
         )
         yield kept(row, subject.packed.data, store) if row.final and store is not None else row

@@ -293,6 +293,28 @@ def test_a_recipe_that_is_refused_leaves_no_number_to_save(app):
     assert app.tradeoff.numbers.value == ""
 
 
+def test_what_was_trained_before_shows_its_curves_again(app, store):
+    panel = app.training
+    panel.choice.value = "finetune"
+    panel.control.value = False
+    panel.form.controls["epochs"].value = 0.5
+    panel.go.click()
+    until(lambda: "done" in panel.work.told.value)
+    heard = dict(panel._curves.points)
+    assert "trained before" not in panel.outcome.value
+    panel.go.click()
+    until(lambda: "trained before: the curves" in panel.outcome.value and not panel.work.running)
+    assert {name: len(points) for name, points in panel._curves.points.items()} == {
+        name: len(points) for name, points in heard.items()
+    }
+    assert panel._plot.layout.display is None
+    (row,) = app.state.saved
+    store.add(dataclasses.replace(row, details={}))  # as an older workbench wrote it
+    panel.go.click()
+    until(lambda: "its curves were not kept" in panel.outcome.value and not panel.work.running)
+    assert panel._plot.layout.display == "none"
+
+
 def test_a_pasted_recipe_is_trained_as_it_is(app):
     pasted = Recipe((techniques.get("finetune")(epochs=0.5), BITS(bits=4)))
     app.state.put(recipe=pasted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
@@ -24,6 +24,16 @@ class CurvesInfo:
         for curve, point in news.items():
             merged[arm, curve] = (*merged.get((arm, curve), ()), point)
         return replace(self, points=merged)
+
+    def has(self, arm: str) -> bool:
+        """Whether there is any point of an arm."""
+        return any(drawn == arm for drawn, _ in self.points)
+
+    def kept(self, arm: str, curves: Mapping[str, Sequence[Sequence[float]]]) -> CurvesInfo:
+        """Return the curves with those that were kept with the result of an arm (see `workbench.curves`)."""
+        return replace(
+            self, points={**self.points, **{(arm, name): tuple((x, y) for x, y in curves[name]) for name in curves}}
+        )
 
 
 _ARMS = ("recipe", "control")

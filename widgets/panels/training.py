@@ -24,6 +24,8 @@ _ENDS = {
     Outcome.CANCELLED: "cancelled; what was finished is kept",
     Outcome.FAILED: "failed",
 }
+_BEFORE = "<p>This was trained before: the curves are those of that training.</p>"
+_BEFORE_WITHOUT_CURVES = "<p>This was trained before, and its curves were not kept.</p>"
 
 
 class TrainingPanel(Panel):
@@ -59,6 +61,7 @@ class TrainingPanel(Panel):
         self._number, self._of, self._title = 0, 1, ""
         self._restoring = False
         self._rows: list[tuple[str, Result]] = []
+        self._before = ""
         self._pick()
         self.follow(self._ready, ["running"], of=self.work)
         self.follow(self._offer, ["model", "data"])
@@ -106,7 +109,7 @@ class TrainingPanel(Panel):
         self.go.disabled = self.work.running
         if not self.work.running:
             draw_(self.figure, self._curves)
-            # a training that was done before is answered by the store: there is nothing to draw then
+            # rows of an older workbench have no curves: there is nothing to draw then
             self._plot.layout.display = None if self._curves.points else "none"
 
     def _start(self) -> None:
@@ -122,7 +125,7 @@ class TrainingPanel(Panel):
 
     def _begun(self, number: int, of: int, title: str) -> None:
         if number == 0:
-            self._curves, self._rows = CurvesInfo({}), []
+            self._curves, self._rows, self._before = CurvesInfo({}), [], ""
             self._plot.layout.display = None
         self._number, self._of, self._title = number, of, title
         self._arm = "control" if number else "recipe"
@@ -139,7 +142,11 @@ class TrainingPanel(Panel):
 
     def _measured(self, title: str, row: Result) -> None:
         self._rows.append((title, row))
-        self.outcome.value = outcome_text(self._rows)
+        if not self._curves.has(self._arm):  # nothing was heard of a training: the store has answered
+            self._curves = self._curves.kept(self._arm, row.details.get("curves", {}))
+            self._before = _BEFORE if self._curves.has(self._arm) else _BEFORE_WITHOUT_CURVES
+            draw_(self.figure, self._curves)
+        self.outcome.value = outcome_text(self._rows) + self._before
 
 
 def outcome_text(rows: list[tuple[str, Result]]) -> str:
