@@ -10,6 +10,9 @@ from typing import Any
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7f7f7f"
 
+PERCENT = ".3~%"
+"""How axes write fractions: with as many digits as tell two ticks apart, and no more (99%, 99.5%)."""
+
 PICTURES = """
 .dsw .dsw-flips { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 8px; margin: 4px 0;
   padding: 0; list-style: none; }

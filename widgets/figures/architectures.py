@@ -113,7 +113,7 @@ def architectures_figure(dark: bool) -> go.FigureWidget:
             height=380,
             margin={"l": 60, "r": 16, "t": 16, "b": 50},
             legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
-            yaxis={"title": "Accuracy on validation images", "tickformat": ".0%", "automargin": True},
+            yaxis={"title": "Accuracy on validation images", "tickformat": theme.PERCENT, "automargin": True},
             xaxis={"type": "log", "dtick": "D2", "exponentformat": "SI"},
             uirevision="keep",
         )

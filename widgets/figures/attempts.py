@@ -105,6 +105,19 @@ def draw_(figure: go.FigureWidget, found: tuple[Point, ...]) -> None:
             trace.hovertext = [each.text for each in mine]
             trace.error_y.array = [each.high - each.lost for each in mine]
             trace.error_y.arrayminus = [each.lost - each.low for each in mine]
+        figure.layout.xaxis.range = reach(found)
+
+
+def reach(found: Iterable[Point]) -> tuple[float, float] | None:
+    """Return from where to where the axis of bytes goes; None without points.
+
+    It has room around them: around a single point plotly would mark fractions of a byte.
+    """
+    sizes = [each.size_bytes for each in found]
+    if not sizes:
+        return None
+    room = max(0.05 * max(sizes), 10)
+    return min(sizes) - room, max(sizes) + room
 
 
 def of_kind(found: Iterable[Point], name: str) -> tuple[Point, ...]:

@@ -62,14 +62,14 @@ def curves_figure(dark: bool = False) -> go.FigureWidget:
             margin={"l": 60, "r": 50, "t": 10, "b": 44},
             legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
             xaxis={"title": "Epochs", "rangemode": "tozero"},
-            yaxis={"title": "Validation accuracy", "tickformat": ".0%", "automargin": True},
+            yaxis={"title": "Validation accuracy", "tickformat": theme.PERCENT, "automargin": True},
             yaxis2={
                 "title": "Loss",
                 "overlaying": "y",
                 "side": "right",
                 "showgrid": False,
                 "rangemode": "tozero",
-                "tickformat": ".2f",
+                "tickformat": ".3~g",  # as many digits as tell two ticks apart
             },
         )
         draw_(figure, CurvesInfo({}))

@@ -31,7 +31,7 @@ def history_figure(dark: bool) -> go.FigureWidget:
             height=320,
             margin={"l": 60, "r": 16, "t": 16, "b": 50},
             legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
-            yaxis={"title": "Accuracy on the test images", "tickformat": ".1%", "automargin": True},
+            yaxis={"title": "Accuracy on the test images", "tickformat": theme.PERCENT, "automargin": True},
             xaxis={"rangemode": "tozero"},
         )
     return figure

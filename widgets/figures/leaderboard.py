@@ -104,7 +104,7 @@ def leaderboard_figure(dark: bool = False) -> go.FigureWidget:
             height=360,
             margin={"l": 60, "r": 16, "t": 16, "b": 50},
             legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
-            yaxis={"title": "Accuracy on the test images", "tickformat": ".1%", "automargin": True},
+            yaxis={"title": "Accuracy on the test images", "tickformat": theme.PERCENT, "automargin": True},
             xaxis={"title": "File size", "type": "log", "ticksuffix": "B"},
             uirevision="keep",
         )

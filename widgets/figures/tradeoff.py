@@ -199,7 +199,7 @@ def tradeoff_figure(info: TradeoffInfo, dark: bool = False) -> go.FigureWidget:
             height=430,
             margin={"l": 60, "r": 16, "t": 16, "b": 50},
             legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
-            yaxis={"title": "Accuracy on the test images", "tickformat": ".0%", "automargin": True},
+            yaxis={"title": "Accuracy on the test images", "tickformat": theme.PERCENT, "automargin": True},
             uirevision="keep",  # a zoom survives new points
         )
         draw_(figure, info)
