@@ -24,7 +24,7 @@ from workbench.forgetting.compared import compared
 from workbench.forgetting.parts import parts
 from workbench.recipe import Recipe
 from workbench.registry import techniques
-from workbench.result import DataRef, Job, ModelRef
+from workbench.result import DataRef, Estimate, Job, ModelRef
 from workbench.run import pictures, run
 from workbench.store import Store
 
@@ -179,6 +179,14 @@ def test_what_is_said(found, shown):
     assert html.count('<img src="data:image/png;base64,') == len(found.flips.shown)
     assert html.count("<table") >= 5
     assert re.search(r"\(\d+ %\) → \d \(\d+ %\)", said)
+
+
+def test_a_file_that_is_larger_by_next_to_nothing_is_as_large(found, shown):
+    size = found.left.estimates["size_bytes"]
+    nearly = Estimate.counted(1.002 * size.value, "bytes")
+    right = dataclasses.replace(found.right, estimates={**found.right.estimates, "size_bytes": nearly})
+    said = text(sections(dataclasses.replace(found, right=right), shown))
+    assert "The smaller network is as large, and" in said
 
 
 def test_names_are_shown_as_they_are(found, shown):
