@@ -117,7 +117,11 @@ def test_a_store_that_cannot_be_used_is_one_sentence(workbench, home: Path) -> N
     assert "not a readable store" in outcome.err
 
 
-def test_a_result_that_could_not_be_saved_is_printed_and_the_exit_code_says_so(workbench, monkeypatch) -> None:
+def test_a_result_that_could_not_be_saved_is_printed_and_the_exit_code_says_so(
+    workbench, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))  # where nothing is saved yet
+
     def full(*_: object) -> None:
         raise Refused("the disk is full")
 
