@@ -36,3 +36,10 @@ def test_who_stops_the_work_is_obeyed() -> None:
 
     with pytest.raises(Cancelled):
         Curves(stop).report(Progress(0.5, ""))
+
+
+def test_points_that_json_cannot_hold_are_left_out() -> None:
+    curves = Curves(ignore)
+    for step, loss in enumerate((1.0, float("nan"), float("inf"), 0.5)):
+        curves.report(Progress(0.5, "", {"loss": (float(step), loss)}))
+    assert curves.details == {"loss": [[0.0, 1.0], [3.0, 0.5]]}

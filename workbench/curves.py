@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from workbench.context import Progress, Report
@@ -20,7 +21,8 @@ class Curves:
     def report(self, progress: Progress) -> None:
         """Take the newest points, and pass everything on."""
         for name, point in progress.curves.items():
-            self._points.setdefault(name, []).append(point)
+            if all(map(math.isfinite, point)):  # JSON has no word for others
+                self._points.setdefault(name, []).append(point)
         self._report(progress)
 
     @property
