@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import nbformat
 import pytest
 
 from workbench import resources
+from workbench.cli._list import templates, title
 from workbench.cli.exits import Exit
 from workbench.cli.serve import EXTENSIONS, Address, _arguments, _free, _named, _notebooks, _settings
 from workbench.errors import Refused
@@ -98,6 +100,60 @@ def test_lessons_are_served_together_and_wait_for_visitors() -> None:
     assert folder == resources.notebooks() / "lessons"
     assert _settings(resources.dashboard()).VoilaConfiguration.preheat_kernel is True
     assert _settings(folder).VoilaConfiguration.preheat_kernel is False, "nine kernels before anybody has come"
+
+
+def test_the_list_in_front_of_the_lessons_has_their_titles() -> None:
+    folder = _named("lessons")
+    settings = _settings(folder)
+    assert settings.VoilaConfiguration.classic_tree is True
+    pages = copy.deepcopy(settings).Voila.tornado_settings["voila_jinja2_env"]  # traitlets copies its settings
+    names = sorted(path.name for path in folder.glob("*.ipynb"))
+    page = pages.get_template("tree.html").render(
+        breadcrumbs=[("/voila/tree", "")],
+        contents={"content": [{"type": "notebook", "path": name, "name": name} for name in names]},
+        base_url="/",
+        query="token=a&b",
+        theme="dark",
+    )
+    assert "<h1>Lessons</h1>" in page
+    assert '<a href="/voila/render/02-pruning.ipynb?token=a&amp;b">2. Pruning</a>' in page
+    assert page.count("<li>") == len(names)
+    assert "color-scheme: dark" in page
+    assert pages.get_template("error.html")
+
+
+def test_the_list_of_a_folder_of_ones_own_leads_into_folders_and_back(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    (folder / "a b").mkdir(parents=True)
+    page = (
+        templates(folder)
+        .get_template("tree.html")
+        .render(
+            breadcrumbs=[("/voila/tree", ""), ("/voila/tree/a%20b", "a b")],
+            contents={"content": [{"type": "directory", "path": "a b/<c>", "name": "<c>"}]},
+            base_url="/",
+            theme="light",
+        )
+    )
+    assert '<a href="/voila/tree?">Back to Mine</a>' in page
+    assert '<a href="/voila/tree/a%20b/%3Cc%3E?">&lt;c&gt;/</a>' in page
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"cells": [{"cell_type": "markdown", "source": ["## No\\n", "# 1. Yes \\n"]}]}', "1. Yes"),
+        ('{"cells": [{"cell_type": "code", "source": "# no"}]}', "mine"),
+        ('{"cells": [{}]}', "mine"),
+        ("[]", "mine"),
+        ("text", "mine"),
+        (None, "mine"),
+    ],
+)
+def test_a_notebook_without_a_heading_is_called_by_its_file(tmp_path: Path, content: str | None, found: str) -> None:
+    if content is not None:
+        (tmp_path / "mine.ipynb").write_text(content)
+    assert title(tmp_path / "mine.ipynb") == found
 
 
 def test_a_notebook_of_ones_own_is_served_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

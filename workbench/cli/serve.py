@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench import resources
-from workbench.cli import _layout
+from workbench.cli import _layout, _list
 from workbench.errors import Refused
 from workbench.resources import PROCESSORS
 
@@ -173,15 +173,19 @@ def _settings(notebook: Path) -> Config:
     """
     from traitlets.config import Config
 
+    tornado: dict[str, Any] = {"websocket_max_message_size": _MESSAGE_BYTES}
+    if notebook.is_dir():
+        tornado["voila_jinja2_env"] = _list.templates(notebook)
     return Config(
         Voila={
             "log_level": "ERROR",
-            "tornado_settings": {"websocket_max_message_size": _MESSAGE_BYTES},
+            "tornado_settings": tornado,
         },
         VoilaConfiguration={
             "extension_allowlist": list(EXTENSIONS),
             "strip_sources": True,
             "show_tracebacks": False,
+            "classic_tree": True,  # the list as a page of its own, not one of JupyterLab's
             "preheat_kernel": notebook.is_file(),
             "default_pool_size": 1,
         },
