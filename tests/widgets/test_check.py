@@ -199,6 +199,16 @@ def test_a_wrong_answer_gets_a_hint_and_a_right_one_a_word(lesson):
     check.answer.value = "164.3"
     assert "Right." in check.told.value
     assert check.answer.description == "Your answer (kB)"
+    assert "dsw-given" in check.answer._dom_classes, "the label is as wide as its words"
+
+
+def test_exercises_are_numbered_under_the_one_heading_of_the_lesson(lesson):
+    headings = [lesson.check(name).heading.value for name in lesson_file(lesson.name).exercises]
+    assert headings == ["<h2>Exercise 1</h2>", "<h2>Exercise 2</h2>", "<h2>Exercise 3</h2>"]
+
+
+def test_nothing_said_takes_no_room(lesson):
+    assert lesson.check("weights").told.value == '<p role="status"></p>'
 
 
 def test_no_choice_is_made_for_the_student(lesson):

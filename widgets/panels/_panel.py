@@ -29,9 +29,9 @@ class Panel(ipw.VBox):
         self.built = False
         self.opened = ipw.ToggleButton(value=not self.folded)
         self._inside = ipw.VBox()
-        heading = ipw.HTML(f"<h2>{escape(self.title)}</h2>")
+        self.heading = ipw.HTML(f"<h2>{escape(self.title)}</h2>")
         page = () if self.state.page_shown else (self.state.page,)
-        super().__init__([self._beside(heading) if self.folded else heading, self._inside, *page])
+        super().__init__([self._beside(self.heading) if self.folded else self.heading, self._inside, *page])
         self._inside.add_class("dsw-inside")
         self.add_class("dsw")
         self.add_class("dsw-panel")

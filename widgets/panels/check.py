@@ -13,7 +13,7 @@ from widgets.state import AppState
 from widgets.text import escape
 from workbench.errors import Refused
 
-_EMPTY = '<p class="dsw-line" role="status"></p>'
+_EMPTY = '<p role="status"></p>'
 _MEASURING = "Measuring where the sliders are; the answer is checked when that is done …"
 
 
@@ -21,10 +21,11 @@ class Check(Panel):
     """A question of a lesson, a place for the answer, and what to say of it.
 
     What a person gives never raises: whatever it is, a sentence says what to do. Where the sliders take part, an answer
-    that comes while they are being measured is checked when that is done, and moving them takes the verdict away.
+    that comes while they are being measured is checked when that is done, and moving them takes the verdict away. Its
+    heading is its number in the lesson: the lesson says "Check yourself" once, above all of them.
     """
 
-    title = "Check yourself"
+    title = "Exercise"
 
     def __init__(self, lesson: str, name: str, state: AppState | None = None, *, folder: Path = FOLDER) -> None:
         self._lesson, self._name, self._folder = lesson, name, folder
@@ -56,6 +57,7 @@ class Check(Panel):
         found = lesson_file(self._lesson, self._folder).exercises
         if self._name not in found:
             raise Refused(f"the lesson {self._lesson} has no exercise {self._name!r}, it has: {', '.join(found)}")
+        self.heading.value = f"<h2>{self.title} {list(found).index(self._name) + 1}</h2>"
         return found[self._name]
 
     def _ask(self) -> None:
@@ -90,7 +92,9 @@ def _control(exercise: Exercise) -> ipw.Widget | None:
         return choice
     if isinstance(exercise, Number):
         unit = f" ({exercise.unit})" if exercise.unit else ""
-        return ipw.Text(description=f"Your answer{unit}", placeholder="a number", continuous_update=False)
+        number = ipw.Text(description=f"Your answer{unit}", placeholder="a number", continuous_update=False)
+        number.add_class("dsw-given")
+        return number
     return None
 
 
