@@ -16,8 +16,15 @@ const set = (node, name, value) => {
   if (node && value && node.getAttribute(name) !== value) node.setAttribute(name, value);
 };
 const words = (node) => (node ? node.textContent.trim() : "");
+const reachable = (box, name) => {
+  set(box, "tabindex", "0"); // so that arrow keys scroll it
+  set(box, "role", "group");
+  set(box, "aria-label", `${name} (scrolls)`);
+};
 function nameControls() {
   set(document.getElementById("rendered_cells"), "role", "main"); // Voila's page has no landmark
+  for (const printed of document.querySelectorAll("#rendered_cells .jp-OutputArea:has(.jp-RenderedText)"))
+    if (printed.scrollWidth > printed.clientWidth + 1) reachable(printed, "Printed by the code");
   for (const root of document.querySelectorAll(".dsw")) {
     for (const handle of root.querySelectorAll("[role=slider]")) {
       const row = handle.closest(".widget-inline-hbox, .widget-inline-vbox");
@@ -32,9 +39,7 @@ function nameControls() {
     for (const box of root.querySelectorAll(".dsw-wide, .dsw-scroll, .dsw-layers, .dsw-rows")) {
       const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
       if (!scrolls || box.querySelector("button, a, input, select, [tabindex='0']")) continue;
-      set(box, "tabindex", "0"); // so that arrow keys scroll it
-      set(box, "role", "group");
-      set(box, "aria-label", `${words(box.closest(".dsw-panel")?.querySelector("h2"))} (scrolls)`);
+      reachable(box, words(box.closest(".dsw-panel")?.querySelector("h2")));
     }
     for (const group of root.querySelectorAll(".widget-toggle-buttons")) {
       set(group, "role", "radiogroup");

@@ -23,8 +23,9 @@ function filled(shown, number) {
   }
   if (shown.hint) cell.title = shown.hint;
   if (shown.bar !== undefined) {
-    cell.classList.add("dsw-bar");
-    cell.style.setProperty("--dsw-bar", `${100 * Math.min(1, Math.max(0, shown.bar))}%`);
+    const over = element("span", "dsw-bar", shown.text);
+    over.style.setProperty("--dsw-bar", `${100 * Math.min(1, Math.max(0, shown.bar))}%`);
+    cell.replaceChildren(over);
   }
   return cell;
 }

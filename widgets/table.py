@@ -14,7 +14,7 @@ class Table(anywidget.AnyWidget):
     """Rows of cells `{"text": shown, "sort": compared}`, each row with a key; actions call back with that key.
 
     A cell with an address, `"href": "https://..."`, is a link; one with a share, `"bar": 0.4`, has a bar of that length
-    behind its text; one whose `sort` is None sorts last. A column may have a `hint`, and sort the `largest` first.
+    below its text; one whose `sort` is None sorts last. A column may have a `hint`, and sort the `largest` first.
     With `picked`, rows can be picked, and `selected` is the key of the one that is marked.
 
     A row may show an action under another face, `"faces": {"Star": "★"}`, and as a switch, `"pressed": {"Star": True}`.

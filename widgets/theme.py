@@ -97,6 +97,10 @@ CSS = (
 .dsw .widget-inline-hbox { margin-left: 0; margin-right: 0; box-sizing: border-box; overflow: visible; }
 .dsw .widget-readout { min-width: 56px; flex: 0 0 56px; text-align: right; padding: 0; overflow: visible;
   color: var(--jp-ui-font-color1, #111); }
+.dsw { --dsw-focus: #0072B2; } [data-jp-theme-light=false] .dsw { --dsw-focus: #56B4E9; }
+.dsw .widget-slider .noUi-handle { background: var(--dsw-focus); border-color: var(--dsw-focus); }
+.dsw .widget-slider [disabled].noUi-target { opacity: 1; }
+.dsw .widget-slider [disabled] .noUi-handle { background: #7f7f7f; border-color: #7f7f7f; }
 .dsw .widget-hslider, .dsw .widget-dropdown, .dsw .widget-text, .dsw .widget-textarea,
 .dsw .widget-hprogress { width: 100%; }
 .dsw-step { border-top: 1px solid var(--jp-border-color3, #e4e4e4); padding: 6px 0 4px; overflow: visible; }
@@ -144,9 +148,9 @@ CSS = (
 .dsw td.dsw-actions button { width: auto; margin: 0 4px 0 0; height: 26px; line-height: 26px; }
 .dsw button.dsw-sort { all: unset; cursor: pointer; font-weight: 600; }
 .dsw button.dsw-pick { all: unset; cursor: pointer; overflow-wrap: anywhere; }
-.dsw td.dsw-bar { --dsw-ink: color-mix(in srgb, #56B4E9 45%, transparent); background-origin: content-box;
-  background-image: linear-gradient(var(--dsw-ink), var(--dsw-ink)); background-repeat: no-repeat;
-  background-size: var(--dsw-bar) 100%; background-position: right center; }
+.dsw .dsw-bar { display: block; padding-bottom: 3px; margin-bottom: -3px; /* the line lies between text and border */
+  background: linear-gradient(#56B4E9, #56B4E9) left bottom / var(--dsw-bar) 3px no-repeat,
+  linear-gradient(rgb(127 127 127 / 30%) 0 0) left bottom / 100% 3px no-repeat; }
 .dsw tr.dsw-selected > * { background-color: color-mix(in srgb, #E69F00 22%, transparent); }
 .dsw tr.dsw-selected > td.dsw-actions { /* it lies over other cells, which must not shine through */
   background-color: color-mix(in srgb, #E69F00 22%, var(--jp-layout-color1, #fff)); }
@@ -156,6 +160,17 @@ CSS = (
   width: auto; color: var(--jp-ui-font-color2, #555); text-decoration: underline; font-size: 13px; margin: 0 0 4px; }
 .dsw-scroll { overflow-x: auto; }
 .dsw .dsw-narrow-names tbody td:first-child { min-width: 130px; }
+.dsw .dsw-ranges tbody td:first-child { min-width: 100px; }
+/* Voila breaks words of what code prints: here its lines stay whole, and all that a cell printed scrolls as one */
+#rendered_cells .jp-RenderedText pre { white-space: pre; word-break: normal; overflow-wrap: normal; }
+#rendered_cells :is(.jp-OutputArea-child:has(> .jp-RenderedText), .jp-RenderedText, .jp-RenderedText pre) {
+  overflow: visible; }
+#rendered_cells .jp-OutputArea:focus-visible { outline: 3px solid #0072B2; outline-offset: -3px; }
+[data-jp-theme-light=false] #rendered_cells .jp-OutputArea:focus-visible { outline-color: #56B4E9; }
+/* scroll bars that are seen also where the system hides them until something moves */
+:is(.dsw-scroll, .dsw-wide, #rendered_cells .jp-OutputArea:has(.jp-RenderedText))::-webkit-scrollbar { height: 10px; }
+:is(.dsw-scroll, .dsw-wide, #rendered_cells .jp-OutputArea:has(.jp-RenderedText))::-webkit-scrollbar-thumb {
+  background: #7f7f7f; border-radius: 5px; }
 .dsw .dsw-allowed { display: flex; flex-flow: row wrap; gap: 0 14px; align-items: center; overflow: visible; }
 .dsw .dsw-allowed .widget-checkbox { width: auto; margin: 0 2px; }
 .dsw .dsw-allowed .dsw-allowed-title { width: 118px; margin: 0; }
@@ -163,7 +178,6 @@ CSS = (
 .dsw .dsw-findings { margin: 0 0 8px; padding-left: 22px; line-height: 1.45; }
 .dsw .dsw-findings li { margin: 0 0 6px; }
 .dsw .dsw-inside h3 { font-size: 14px; margin: 10px 0 2px; }
-.dsw { --dsw-focus: #0072B2; } [data-jp-theme-light=false] .dsw { --dsw-focus: #56B4E9; }
 .dsw :is(a, button, input, select, textarea, summary, [tabindex], [contenteditable]):focus-visible {
   outline: 3px solid var(--dsw-focus) !important; outline-offset: 2px; } /* ipywidgets takes outlines away */
 .dsw-graph { display: grid; gap: var(--dsw-gap); align-items: start; width: 100%; overflow: visible;
@@ -199,6 +213,7 @@ CSS = (
 .dsw-tree .dsw-node.dsw-selected text { font-weight: 600; }
 .dsw .dsw-verdict { border-left: 4px solid #E69F00; padding: 4px 10px; background: var(--jp-layout-color2, #f4f4f4); }
 .dsw .dsw-verdict.dsw-right { border-left-color: #009E73; }
+.dsw .dsw-given { max-width: 480px; } .dsw .dsw-given .widget-label { width: auto; flex: 0 0 auto; padding-right: 8px; }
 .dsw .dsw-choices { width: 100%; height: auto; } .dsw .dsw-choices .widget-radio-box { width: 100%; height: auto; }
 .dsw .dsw-choices .widget-radio-box label { white-space: normal; height: auto; line-height: 1.4; margin-bottom: 4px; }
 .dsw-key { display: flex; flex-flow: row wrap; gap: 2px 16px; align-items: center; }
@@ -214,6 +229,7 @@ CSS = (
   .dsw-app .dsw-column:first-child > :last-child { order: 3; }
   .dsw-app tbody td:first-child { min-width: 120px; }
   .dsw-app td button { display: block; }
+  .dsw .dsw-ranges td.number, .dsw .dsw-ranges th.number { white-space: normal; } /* wrapped rather than scrolled */
 }
 @media (prefers-reduced-motion: reduce) { .dsw * { transition: none !important; animation: none !important; } }
 """

@@ -21,9 +21,8 @@ def exercise(page, words):
 
 def test_a_student_answers_wrong_reads_the_hint_and_gets_it_right_then_goes_on(page, lessons, make_dashboard, tmp_path):
     page.goto(lessons, timeout=180_000)
-    with page.context.expect_page() as opened:
-        page.get_by_text("01-why-smaller.ipynb").dblclick()
-    page = opened.value
+    page.get_by_role("heading", name="Lessons").wait_for()
+    page.get_by_role("link", name="1. Why smaller?").click(timeout=180_000)
     page.set_viewport_size({"width": 1280, "height": 1000})
     dashboard = make_dashboard(page)
     dashboard.ready()
@@ -51,3 +50,37 @@ def test_a_student_answers_wrong_reads_the_hint_and_gets_it_right_then_goes_on(p
     page.get_by_role("link", name="2. Pruning").click()
     page.wait_for_url("**/02-pruning.ipynb", timeout=180_000)
     make_dashboard(page).ready()
+
+
+CLIPPED = """() => [...document.querySelectorAll(".dsw-panel .widget-text .widget-label")]
+  .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"""
+CUT_OFF = """() => { const { right } = document.querySelector(".dsw-ranges").getBoundingClientRect();
+  return [...document.querySelectorAll(".dsw-ranges th")].filter((e) => e.getBoundingClientRect().right > right + 1)
+    .map((e) => e.textContent) }"""
+PRINTED = """() => [...document.querySelectorAll("#rendered_cells .jp-OutputArea:has(.jp-RenderedText)")].map((e) => {
+  const pre = e.querySelector("pre");
+  return { lines: Math.round(pre.clientHeight / parseFloat(getComputedStyle(pre).lineHeight)),
+    printed: pre.textContent.trimEnd().split("\\n").length, name: e.getAttribute("aria-label"),
+    scrolls: e.scrollWidth > e.clientWidth + 1, reached: e.tabIndex === 0 } })"""
+HANDLES = """() => [...document.querySelectorAll(".dsw .noUi-handle")]
+  .map((e) => getComputedStyle(e).backgroundColor)"""
+
+
+def test_on_a_narrow_page_all_can_be_read_or_scrolled_to(page, lessons, make_dashboard, eventually):
+    page.set_viewport_size({"width": 768, "height": 1000})
+    page.goto(lessons, timeout=180_000)
+    page.get_by_role("link", name="7. Hardware").click(timeout=180_000)
+    dashboard = make_dashboard(page)
+    dashboard.ready()
+    dashboard.tick("Weight pruning")
+    page.locator(".dsw-ranges tbody tr").first.wait_for()
+    assert page.evaluate(CLIPPED) == []
+    eventually(lambda: page.evaluate(CUT_OFF), [])
+    printed = [each for each in page.evaluate(PRINTED) if each["scrolls"]]
+    assert printed, "a line is wider than the page"
+    for each in printed:
+        assert each["lines"] == each["printed"], "no line is broken"
+        assert each["reached"]
+        assert each["name"] == "Printed by the code (scrolls)"
+    assert set(page.evaluate(HANDLES)) == {"rgb(0, 114, 178)"}
+    assert page.get_by_role("heading", name="Check yourself").count() == 1

@@ -56,7 +56,7 @@ def test_a_row_says_what_does_not_run(found):
     tight = replace(small, flash=Fit(what="weights as plain arrays", needed_bytes=10, available_bytes=5))
     assert verdict(tight) == "weights as plain arrays do not fit"
     assert row(tight, 481, None)["cells"][-1]["text"] == "too large"
-    assert row(tight, 481, None)["cells"][3]["text"] == "10 B: too large"
+    assert row(tight, 481, None)["cells"][3]["text"] == "10\u00a0B: too large"
 
 
 def test_grams_and_prices_follow_the_choices(found):

@@ -57,7 +57,7 @@ class DevicesPanel(Panel):
             for index, title in enumerate(_COLUMNS)
         ]
         self.table = Table(described, {}, empty="No device yet.", picked=self._pick)
-        self.table.add_class("dsw-narrow-names")
+        self.table.add_class("dsw-ranges")
         self.figure = bars.devices_figure(self.state.page.dark)
         self._plot = ipw.VBox()
         self._drawn: object = None
@@ -223,7 +223,7 @@ def _room(fit: Fit | None) -> dict[str, object]:
     if fit is None:
         return {"text": "disk", "sort": None}
     share = fit.needed_bytes / fit.available_bytes
-    text = quantity(fit.needed_bytes, "bytes") + ("" if fit.ok else ": too large")
+    text = quantity(fit.needed_bytes, "bytes").replace(" ", "\u00a0") + ("" if fit.ok else ": too large")
     hint = f"{fit.what}: {percent(share)} of {quantity(fit.available_bytes, 'bytes')}"
     return {"text": text, "sort": share, "bar": share, "hint": hint}
 
@@ -234,8 +234,8 @@ def _amount(estimate: Estimate) -> dict[str, object]:
 
 
 def _ranged(estimate: Estimate, units: tuple[str, str, str]) -> str:
-    """Return a time or an energy in thousandths and its range in one unit: `2.52 ms (0.77 to 10)`."""
+    """Return a time or an energy in thousandths and its range in one unit: `2.52 ms (0.77 to 10)`; it wraps once."""
     large, usual, small = units
     unit, factor = (large, 1e-3) if estimate.high >= 1000 else (usual, 1) if estimate.high >= 1 else (small, 1e3)
     value, low, high = (f"{factor * number:.3g}" for number in (estimate.value, estimate.low, estimate.high))
-    return f"{value} {unit} ({low} to {high})"
+    return f"{value}\u00a0{unit} ({low}\u00a0to\u00a0{high})"
