@@ -71,11 +71,11 @@ const LOST = "The computation behind this page has ended, so nothing here answer
   "anew (in JupyterLab, run the cells again); saved points are kept.";
 function tellOfLoss() {
   const lost = document.querySelector(".dsw.jupyter-widgets-disconnected, .dsw .jupyter-widgets-disconnected");
-  const told = document.querySelector(".dsw-lost");
+  const told = document.querySelector(".dsw-gone");
   if (!lost) return told?.remove();
   if (told) return;
   const box = document.createElement("div");
-  box.className = "dsw-lost";
+  box.className = "dsw-gone";
   box.setAttribute("role", "alert");
   box.textContent = LOST;
   document.body.append(box);

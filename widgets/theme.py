@@ -87,7 +87,7 @@ CSS = (
 .dsw-quiet, .dsw .dsw-quiet { color: var(--jp-ui-font-color2, #555); font-size: 13px; }
 .dsw-line, .dsw .dsw-line { min-height: 20px; margin: 0; }
 .dsw.jupyter-widgets-disconnected::before, .dsw .jupyter-widgets-disconnected::before { content: none; }
-.dsw-lost { position: fixed; z-index: 1000; top: 0; left: 0; right: 0; padding: 12px 20px; text-align: center;
+.dsw-gone { position: fixed; z-index: 1000; top: 0; left: 0; right: 0; padding: 12px 20px; text-align: center;
   color: #000; background: #F0E442; font: 16px/1.4 system-ui, sans-serif; }
 .dsw-error { border-left: 4px solid #D55E00; padding: 4px 10px; background: var(--jp-layout-color2, #f4f4f4); }
 .dsw a { color: var(--jp-content-link-color, #0b57a4); text-decoration: underline; }
