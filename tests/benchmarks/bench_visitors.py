@@ -18,6 +18,8 @@ from pathlib import Path
 import _pages
 from _visitor import Visitor
 
+from workbench.measure._intervals import wilson
+
 VISITORS = 10
 SECONDS = 60
 PAUSE = (1.0, 3.0)
@@ -83,7 +85,10 @@ async def _all(url: str, home: Path) -> list[tuple[str, str]]:
 
 
 def _within(times: list[float]) -> str:
-    return f"{_pages.spread(times)}; {100 * sum(taken < 1000 for taken in times) / len(times):.1f} % under 1 s"
+    quick = sum(taken < 1000 for taken in times)
+    low, high = wilson(quick, len(times))
+    share = f"{100 * quick / len(times):.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f} %)"
+    return f"{_pages.spread(times)}; {share} under 1 s"
 
 
 async def _come(url: str) -> Visitor:
